@@ -1,0 +1,4 @@
+//! The driven side: each folder implements ports with one technology. Adapters never import each other or an entrypoint.
+
+pub mod postgres;
+pub mod system;

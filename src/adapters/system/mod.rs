@@ -1,0 +1,1 @@
+//! The machine itself: the real clock, the real randomness.

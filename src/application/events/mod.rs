@@ -1,0 +1,1 @@
+//! Reading the stream of committed events.

@@ -1,0 +1,6 @@
+//! Use cases, one per file, and the ports they need. Nothing here knows HTTP, SQL or a file system.
+
+pub mod cases;
+pub mod events;
+pub mod ports;
+pub mod tenancy;

@@ -1,0 +1,1 @@
+//! Tenants, principals, API keys and who is asking.

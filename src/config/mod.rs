@@ -1,0 +1,1 @@
+//! Every setting: one struct per section, documented defaults, ranges checked at start.

@@ -1,0 +1,4 @@
+//! The driving side: parses input, calls one use case, renders the answer. Entrypoints never import an adapter.
+
+pub mod cli;
+pub mod http;

@@ -1,0 +1,3 @@
+//! The `docket` binary: parse, set up telemetry, run the command, always flush.
+
+fn main() {}
