@@ -1,1 +1,18 @@
+//! The pure rules of docket: no async, no I/O, no clock, no randomness. Every function here is a value in, a value out.
+//!
+//! Read in this order:
+//!
+//! 1. [`ids`]: the identifiers, one type each, so that a tenant can never be passed for a case.
+//! 2. [`principal`]: who acts (roles, actors) and what an API key may be used for (scopes).
+//! 3. [`text`]: bounded text, parsed once at the edge.
+//! 4. [`case`]: the case itself, its transition table, guards, deadlines, visibility and events.
+//! 5. [`audit`]: the audit record, its canonical form and the hash chain that makes tampering evident.
+//! 6. [`idempotency`]: keys and fingerprints of requests.
+#![forbid(unsafe_code)]
 
+pub mod audit;
+pub mod case;
+pub mod idempotency;
+pub mod ids;
+pub mod principal;
+pub mod text;

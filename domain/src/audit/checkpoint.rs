@@ -1,0 +1,83 @@
+//! Checkpoints: what is signed so that recomputing a chain or cutting its tail becomes evident.
+
+use sha2::{Digest, Sha256};
+use uuid::Uuid;
+
+use super::chain::ChainHead;
+use crate::ids::TenantId;
+
+/// The statement that is signed: how many chains and records there are, and a digest over all heads.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct CheckpointStatement {
+    /// The tenant whose chains are covered.
+    pub tenant_id: TenantId,
+    /// Number within the tenant, from 1.
+    pub number: u64,
+    /// How many heads this checkpoint lists.
+    pub heads: u64,
+    /// SHA-256 over the listed heads in ascending order of chain id.
+    pub heads_digest: [u8; 32],
+    /// The digest of the checkpoint before, 32 zero bytes for the first.
+    pub previous: [u8; 32],
+}
+
+impl CheckpointStatement {
+    /// The bytes to sign (Ed25519), and whose SHA-256 the next checkpoint names as `previous`.
+    pub fn to_bytes(&self) -> Vec<u8> {
+        let mut bytes = b"docket:checkpoint:v1".to_vec();
+        bytes.extend_from_slice(self.tenant_id.0.as_bytes());
+        bytes.extend_from_slice(&self.number.to_be_bytes());
+        bytes.extend_from_slice(&self.heads.to_be_bytes());
+        bytes.extend_from_slice(&self.heads_digest);
+        bytes.extend_from_slice(&self.previous);
+        bytes
+    }
+
+    /// SHA-256 of [`Self::to_bytes`].
+    pub fn digest(&self) -> [u8; 32] {
+        Sha256::digest(self.to_bytes()).into()
+    }
+}
+
+/// Digests heads in ascending order of chain id; gives the digest and the number of heads.
+pub fn digest_heads(heads: impl IntoIterator<Item = (Uuid, ChainHead)>) -> ([u8; 32], u64) {
+    let mut hasher = Sha256::new();
+    let mut count = 0;
+    for (chain_id, head) in heads {
+        hasher.update(chain_id.as_bytes());
+        hasher.update(head.seq.to_be_bytes());
+        hasher.update(head.hash);
+        count += 1;
+    }
+    (hasher.finalize().into(), count)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_part_of_a_statement_and_every_head_counts() {
+        let statement = CheckpointStatement {
+            tenant_id: TenantId(Uuid::from_u128(1)),
+            number: 1,
+            heads: 1,
+            heads_digest: [1; 32],
+            previous: [0; 32],
+        };
+        let others = [
+            CheckpointStatement { tenant_id: TenantId::PLATFORM, ..statement },
+            CheckpointStatement { number: 2, ..statement },
+            CheckpointStatement { heads: 2, ..statement },
+            CheckpointStatement { heads_digest: [2; 32], ..statement },
+            CheckpointStatement { previous: [2; 32], ..statement },
+        ];
+        assert!(others.iter().all(|other| other.digest() != statement.digest()));
+
+        let head = |seq| ChainHead { seq, hash: [9; 32] };
+        let (digest, count) = digest_heads([(Uuid::nil(), head(3))]);
+        assert_eq!(count, 1);
+        assert_ne!(digest, digest_heads([(Uuid::nil(), head(2))]).0);
+        assert_ne!(digest, digest_heads([(Uuid::from_u128(1), head(3))]).0);
+    }
+}
