@@ -1,6 +1,8 @@
 //! Use cases, one per file, and the ports they need. Nothing here knows HTTP, SQL or a file system.
 
 pub mod cases;
+pub mod error;
 pub mod events;
 pub mod ports;
+pub mod request;
 pub mod tenancy;

@@ -65,18 +65,14 @@ mod tests {
     fn weekends_and_holidays_do_not_count() {
         let calendar = Calendar { holidays: BTreeSet::from([date!(2026 - 11 - 23)]) };
         // Friday plus one working day over a weekend and a holiday Monday.
-        assert_eq!(
-            calendar.add_working_days(datetime!(2026-11-20 09:30 UTC), 1),
-            datetime!(2026-11-24 09:30 UTC)
-        );
+        assert_eq!(calendar.add_working_days(datetime!(2026-11-20 09:30 UTC), 1), datetime!(2026-11-24 09:30 UTC));
         assert_eq!(calendar.add_working_days(datetime!(2026-11-21 09:30 UTC), 0), datetime!(2026-11-21 09:30 UTC));
     }
 
     #[test]
     fn graver_cases_are_due_sooner() {
         let now = datetime!(2026-11-20 12:00 UTC);
-        let due: Vec<_> =
-            Severity::ALL.iter().map(|severity| due_at(now, *severity, &Calendar::default())).collect();
+        let due: Vec<_> = Severity::ALL.iter().map(|severity| due_at(now, *severity, &Calendar::default())).collect();
         assert!(due.windows(2).all(|pair| pair[0] > pair[1]));
         assert_eq!(due[3], datetime!(2026-11-25 12:00 UTC));
         assert_eq!(due[0], datetime!(2027-02-12 12:00 UTC));

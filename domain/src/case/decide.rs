@@ -101,7 +101,13 @@ impl Refusal {
             Self::WrongState { .. } => "state",
             Self::WrongRole { .. } => "role",
             Self::GuardFailed { guard, .. } => guard.as_str(),
-            Self::NotAllowed { by_role, .. } => if *by_role { "role" } else { "state" },
+            Self::NotAllowed { by_role, .. } => {
+                if *by_role {
+                    "role"
+                } else {
+                    "state"
+                }
+            }
         }
     }
 }

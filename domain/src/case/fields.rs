@@ -137,7 +137,10 @@ pub fn may_delete(case: &Case, actor: &Actor) -> Result<(), Refusal> {
         return Err(by_role("deleting a case needs the role supervisor, or that it is your own draft"));
     }
     if !matches!(case.state, State::Draft | State::Withdrawn) {
-        return Err(by_state(format!("a case in state `{}` cannot be deleted; only draft and withdrawn cases can", case.state)));
+        return Err(by_state(format!(
+            "a case in state `{}` cannot be deleted; only draft and withdrawn cases can",
+            case.state
+        )));
     }
     if case.legal_hold {
         return Err(by_state("the case is under legal hold; a supervisor must lift the hold first".to_owned()));

@@ -109,9 +109,9 @@ impl Guard {
                     "a reporter may do this only on a case it reported itself".to_owned()
                 })
             }
-            Self::AssigneePresent => holds(case.assignee_id.is_some(), || {
-                "nobody is assigned; assign a caseworker first".to_owned()
-            }),
+            Self::AssigneePresent => {
+                holds(case.assignee_id.is_some(), || "nobody is assigned; assign a caseworker first".to_owned())
+            }
             Self::AssigneeNotReporter => holds(case.assignee_id != Some(case.reporter_id), || {
                 "the assignee reported this case; assign somebody else".to_owned()
             }),
@@ -119,7 +119,10 @@ impl Guard {
                 "you proposed this decision; somebody else must approve it (four eyes)".to_owned()
             }),
             Self::NoOpenInformationRequest => holds(case.open_information_requests == 0, || {
-                format!("{} information request(s) are still open; receive the answers first", case.open_information_requests)
+                format!(
+                    "{} information request(s) are still open; receive the answers first",
+                    case.open_information_requests
+                )
             }),
             Self::OpenInformationRequest => holds(case.open_information_requests > 0, || {
                 "no information request is open, so there is nothing to answer".to_owned()

@@ -126,7 +126,8 @@ pub fn states_allowing(command: Command) -> impl Iterator<Item = State> {
 
 /// Every role that may give `command` in some state.
 pub fn roles_allowing(command: Command) -> impl Iterator<Item = Role> {
-    Role::ALL.iter().copied().filter(move |role| {
-        TRANSITIONS.iter().any(|row| row.command == command && row.roles.has(*role))
-    })
+    Role::ALL
+        .iter()
+        .copied()
+        .filter(move |role| TRANSITIONS.iter().any(|row| row.command == command && row.roles.has(*role)))
 }

@@ -9,14 +9,8 @@ const SEES_INTERNAL: Roles = Roles::of(&[Role::Caseworker, Role::Supervisor, Rol
 /// Roles that see restricted cases they have no part in.
 const SEES_RESTRICTED: Roles = Roles::of(&[Role::Supervisor, Role::Auditor, Role::System]);
 /// Roles that see public cases: everyone but the platform's operator.
-const SEES_PUBLIC: Roles = Roles::of(&[
-    Role::Reporter,
-    Role::Caseworker,
-    Role::Supervisor,
-    Role::Auditor,
-    Role::Admin,
-    Role::System,
-]);
+const SEES_PUBLIC: Roles =
+    Roles::of(&[Role::Reporter, Role::Caseworker, Role::Supervisor, Role::Auditor, Role::Admin, Role::System]);
 
 /// What an actor may see, reduced to what SQL needs: three flags and who is asking.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -1,1 +1,17 @@
 //! PostgreSQL: the only module that knows SQL.
+//!
+//! Every statement that touches a tenant's rows begins with
+//! `WITH context AS MATERIALIZED (SELECT set_config('docket.tenant', $1, true) IS NOT NULL AS ready)` and is gated by
+//! `WHERE (SELECT ready FROM context)`. The planner turns the gate into a one-time filter above the scans, so the setting
+//! is in place before row-level security asks for it, in the same round trip and the same implicit transaction. Were the
+//! order ever different, the policies would see no tenant and the statement no rows: it fails closed.
+
+pub mod case_reader;
+pub mod case_row;
+pub mod case_store;
+pub mod error;
+pub mod pool;
+
+pub use case_reader::PgCaseReader;
+pub use case_store::PgCaseStore;
+pub use pool::{connect, migrate};

@@ -1,1 +1,12 @@
-//! What one may do with a case.
+//! What one may do with a case: one use case per file, all writes through [`unit_of_work`].
+
+pub mod available_actions;
+pub mod create_case;
+pub mod delete_case;
+pub mod edit_case;
+pub mod read_case;
+pub mod transition_case;
+pub mod unit_of_work;
+pub mod write_draft;
+
+pub use unit_of_work::CaseWriting;

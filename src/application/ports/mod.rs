@@ -1,5 +1,30 @@
 //! Ports: what the use cases need from the outside, one trait per file, each with its contract.
 
+pub mod case_reader;
+pub mod case_store;
 pub mod clock;
 
+pub use case_reader::CaseReader;
+pub use case_store::CaseStore;
 pub use clock::Clock;
+
+/// A store could not do its work. The cause is kept for the log and never shown to a client.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// The store cannot be reached or is overloaded; the same request may succeed later (503).
+    #[error("the store is not available at the moment")]
+    Unavailable(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// The store is out of space (507).
+    #[error("the store has no space left")]
+    Full(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// Something that should not happen (500).
+    #[error("the store failed")]
+    Internal(#[source] Box<dyn std::error::Error + Send + Sync>),
+}
+
+impl StoreError {
+    /// An internal failure with its cause.
+    pub fn internal(cause: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
+        Self::Internal(cause.into())
+    }
+}

@@ -1,0 +1,348 @@
+//! Cases in PostgreSQL, the writing side: one round trip to load, one to commit.
+
+use async_trait::async_trait;
+use docket_domain::idempotency::Fingerprint;
+use docket_domain::ids::{CaseId, TenantId};
+use sha2::{Digest, Sha256};
+use sqlx::{PgConnection, PgPool};
+use time::OffsetDateTime;
+
+use super::case_row::{case_row, hash32, signed};
+use super::error::{broken_constraint, store_error};
+use crate::application::ports::StoreError;
+use crate::application::ports::case_store::{
+    Attachment, CaseStore, CaseWrite, Commit, KeyScope, Loaded, RowChange, StoredAnswer, StoredCase,
+};
+use crate::application::request::Rendered;
+
+/// [`CaseStore`] on PostgreSQL.
+#[derive(Debug, Clone)]
+pub struct PgCaseStore {
+    pool: PgPool,
+}
+
+impl PgCaseStore {
+    /// A store on a pool of [`super::connect`].
+    pub fn new(pool: PgPool) -> Self {
+        Self { pool }
+    }
+}
+
+#[async_trait]
+impl CaseStore for PgCaseStore {
+    async fn load(&self, tenant: TenantId, case: CaseId, key: Option<KeyScope<'_>>) -> Result<Loaded, StoreError> {
+        let principal = key.map(|scope| scope.principal_id.0);
+        let name = key.map(|scope| scope.key.as_str());
+        let row =
+            sqlx::query_file!("src/adapters/postgres/sql/load_case.sql", tenant.to_string(), case.0, principal, name)
+                .fetch_optional(&self.pool)
+                .await
+                .map_err(store_error)?;
+        let Some(mut row) = row else { return Ok(Loaded { case: None, answer: None }) };
+        let answer = match (row.fingerprint.take(), row.status.take(), row.body.take(), row.expires_at.take()) {
+            (Some(fingerprint), Some(status), Some(body), Some(expires_at)) => Some(StoredAnswer {
+                fingerprint: Fingerprint(hash32(fingerprint)?),
+                rendered: Rendered { status: http_status(status), etag: row.etag, location: row.location, body },
+                expires_at,
+            }),
+            _ => None,
+        };
+        Ok(Loaded { case: Some(StoredCase::try_from(case_row!(row))?), answer })
+    }
+
+    async fn load_answer(&self, tenant: TenantId, key: KeyScope<'_>) -> Result<Option<StoredAnswer>, StoreError> {
+        let row = sqlx::query_file!(
+            "src/adapters/postgres/sql/load_answer.sql",
+            tenant.to_string(),
+            key.principal_id.0,
+            key.key.as_str()
+        )
+        .fetch_optional(&self.pool)
+        .await
+        .map_err(store_error)?;
+        row.map(|row| {
+            Ok(StoredAnswer {
+                fingerprint: Fingerprint(hash32(row.fingerprint)?),
+                rendered: Rendered {
+                    status: http_status(row.status),
+                    etag: row.etag,
+                    location: row.location,
+                    body: row.body,
+                },
+                expires_at: row.expires_at,
+            })
+        })
+        .transpose()
+    }
+
+    async fn forget_expired(&self, tenant: TenantId, key: KeyScope<'_>, now: OffsetDateTime) -> Result<(), StoreError> {
+        sqlx::query!(
+            "WITH context AS MATERIALIZED (SELECT set_config('docket.tenant', $1, true) IS NOT NULL AS ready)
+             DELETE FROM docket.idempotency_keys
+             WHERE (SELECT ready FROM context) AND principal_id = $2 AND key = $3 AND expires_at <= $4",
+            tenant.to_string(),
+            key.principal_id.0,
+            key.key.as_str(),
+            now
+        )
+        .execute(&self.pool)
+        .await
+        .map_err(store_error)?;
+        Ok(())
+    }
+
+    async fn commit(&self, write: &CaseWrite) -> Result<Commit, StoreError> {
+        let more = !write.attachments.is_empty() || matches!(write.change, RowChange::Fields | RowChange::Delete);
+        let result = if write.change == RowChange::Insert {
+            insert(&mut *self.pool.acquire().await.map_err(store_error)?, write).await
+        } else if more {
+            self.change_with_more(write).await
+        } else {
+            change(&mut *self.pool.acquire().await.map_err(store_error)?, write).await
+        };
+        result.or_else(|error| conflict(&error).ok_or_else(|| store_error(error)))
+    }
+}
+
+impl PgCaseStore {
+    /// A change that needs further statements: they join the first in one explicit transaction.
+    async fn change_with_more(&self, write: &CaseWrite) -> Result<Commit, sqlx::Error> {
+        let mut transaction = self.pool.begin().await?;
+        let outcome = change(&mut transaction, write).await?;
+        if outcome != Commit::Done {
+            transaction.rollback().await?;
+            return Ok(outcome);
+        }
+        for attachment in &write.attachments {
+            attach(&mut transaction, write, attachment).await?;
+        }
+        match write.change {
+            RowChange::Fields => update_fields(&mut transaction, write).await?,
+            RowChange::Delete => {
+                sqlx::query!("DELETE FROM docket.cases WHERE id = $1", write.case.id.0)
+                    .execute(&mut *transaction)
+                    .await?;
+            }
+            _ => {}
+        }
+        transaction.commit().await?;
+        Ok(Commit::Done)
+    }
+}
+
+async fn change(connection: &mut PgConnection, write: &CaseWrite) -> Result<Commit, sqlx::Error> {
+    let case = &write.case;
+    let event = write.event.as_ref();
+    let answer = write.answer.as_ref();
+    let row = sqlx::query_file!(
+        "src/adapters/postgres/sql/commit_change.sql",
+        case.tenant_id.to_string(),
+        lock_key(write),
+        case.id.0,
+        signed(write.decided_on.0),
+        signed(write.decided_on.1.seq),
+        signed(case.version),
+        case.state.as_str(),
+        case.assignee_id.map(|id| id.0),
+        case.proposed_by.map(|id| id.0),
+        case.decision.as_deref(),
+        i32::try_from(case.open_information_requests).unwrap_or(i32::MAX),
+        case.deadline_extended,
+        case.due_at,
+        case.clock_paused_at,
+        case.updated_at,
+        case.closed_at,
+        signed(write.head.seq),
+        &write.head.hash[..],
+        write.audit.occurred_at,
+        write.audit.actor_id.0,
+        write.audit.action,
+        write.audit.outcome.as_str(),
+        write.canonical,
+        &write.decided_on.1.hash[..],
+        event.map(|event| event.id.0),
+        event.map(|event| event.event_type.as_str()),
+        event.and_then(|event| event.traceparent.as_deref()),
+        event.map(|event| event.data.to_string()),
+        answer.map(|answer| answer.key.as_str()),
+        answer.map(|answer| &answer.fingerprint.0[..]),
+        answer.map(|answer| database_status(answer.rendered.status)),
+        answer.and_then(|answer| answer.rendered.etag.as_deref()),
+        answer.and_then(|answer| answer.rendered.location.as_deref()),
+        answer.map(|answer| answer.rendered.body.as_str()),
+        answer.map(|answer| answer.expires_at),
+    )
+    .fetch_one(connection)
+    .await?;
+    Ok(outcome(row.free, row.moved))
+}
+
+async fn insert(connection: &mut PgConnection, write: &CaseWrite) -> Result<Commit, sqlx::Error> {
+    let case = &write.case;
+    let event = write.event.as_ref();
+    let answer = write.answer.as_ref();
+    let row = sqlx::query_file!(
+        "src/adapters/postgres/sql/commit_insert.sql",
+        case.tenant_id.to_string(),
+        lock_key(write),
+        case.id.0,
+        case.reference,
+        signed(case.version),
+        case.state.as_str(),
+        case.severity.as_str(),
+        case.confidentiality.as_str(),
+        case.title,
+        case.narrative,
+        case.respondent,
+        case.case_type,
+        case.reporter_id.0,
+        case.created_at,
+        serde_json::to_string(&case.attributes).unwrap_or_else(|_| "{}".to_owned()),
+        signed(write.head.seq),
+        &write.head.hash[..],
+        write.audit.actor_id.0,
+        write.audit.action,
+        write.canonical,
+        &write.decided_on.1.hash[..],
+        event.map(|event| event.id.0),
+        event.map(|event| event.event_type.as_str()),
+        event.and_then(|event| event.traceparent.as_deref()),
+        event.map(|event| event.data.to_string()),
+        answer.map(|answer| answer.key.as_str()),
+        answer.map(|answer| &answer.fingerprint.0[..]),
+        answer.map(|answer| database_status(answer.rendered.status)),
+        answer.and_then(|answer| answer.rendered.etag.as_deref()),
+        answer.and_then(|answer| answer.rendered.location.as_deref()),
+        answer.map(|answer| answer.rendered.body.as_str()),
+        answer.map(|answer| answer.expires_at),
+    )
+    .fetch_one(connection)
+    .await?;
+    Ok(outcome(row.free, row.created))
+}
+
+async fn update_fields(connection: &mut PgConnection, write: &CaseWrite) -> Result<(), sqlx::Error> {
+    let case = &write.case;
+    sqlx::query!(
+        "UPDATE docket.cases
+         SET title = $2, narrative = $3, respondent = $4, case_type = $5, severity = $6, confidentiality = $7,
+             legal_hold = $8, attributes = $9::text::jsonb
+         WHERE id = $1",
+        case.id.0,
+        case.title,
+        case.narrative,
+        case.respondent,
+        case.case_type,
+        case.severity.as_str(),
+        case.confidentiality.as_str(),
+        case.legal_hold,
+        serde_json::to_string(&case.attributes).unwrap_or_else(|_| "{}".to_owned()),
+    )
+    .execute(connection)
+    .await?;
+    Ok(())
+}
+
+async fn attach(connection: &mut PgConnection, write: &CaseWrite, row: &Attachment) -> Result<(), sqlx::Error> {
+    let (tenant, case) = (write.case.tenant_id.0, write.case.id.0);
+    let (actor, now) = (write.audit.actor_id.0, write.audit.occurred_at);
+    match row {
+        Attachment::Note { id, kind, body } => {
+            sqlx::query!(
+                "INSERT INTO docket.case_notes (tenant_id, id, case_id, kind, author_id, body, created_at)
+                 VALUES ($1, $2, $3, $4, $5, $6, $7)",
+                tenant,
+                id.0,
+                case,
+                kind.as_str(),
+                actor,
+                body,
+                now
+            )
+            .execute(connection)
+            .await?;
+        }
+        Attachment::Evidence { id, sha256, size_bytes, media_type, file_name, description } => {
+            sqlx::query!(
+                "WITH blob AS (
+                     INSERT INTO docket.evidence_blobs (tenant_id, sha256, size_bytes, media_type, created_at)
+                     VALUES ($1, $4, $5, $6, $10) ON CONFLICT DO NOTHING)
+                 INSERT INTO docket.case_evidence
+                     (tenant_id, id, case_id, sha256, file_name, description, added_by, created_at)
+                 VALUES ($1, $2, $3, $4, $7, $8, $9, $10)",
+                tenant,
+                id.0,
+                case,
+                &sha256[..],
+                signed(*size_bytes),
+                media_type,
+                file_name,
+                description,
+                actor,
+                now
+            )
+            .execute(connection)
+            .await?;
+        }
+        Attachment::Link { id, target, kind, reason } => {
+            sqlx::query!(
+                "INSERT INTO docket.case_links
+                     (tenant_id, id, case_id, target_case_id, kind, reason, created_by, created_at)
+                 VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
+                tenant,
+                id.0,
+                case,
+                target.0,
+                kind.as_str(),
+                reason,
+                actor,
+                now
+            )
+            .execute(connection)
+            .await?;
+        }
+    }
+    Ok(())
+}
+
+fn outcome(free: bool, rows: i64) -> Commit {
+    match (free, rows) {
+        (false, _) => Commit::KeyInFlight,
+        (true, 0) => Commit::Stale,
+        (true, _) => Commit::Done,
+    }
+}
+
+/// Constraints that stand for an outcome rather than a fault.
+fn conflict(error: &sqlx::Error) -> Option<Commit> {
+    match broken_constraint(error)? {
+        "idempotency_keys_pkey" => Some(Commit::KeyTaken),
+        "cases_tenant_id_reference_key" => Some(Commit::ReferenceTaken),
+        "case_links_tenant_id_target_case_id_fkey" => Some(Commit::NoSuchTarget),
+        "case_links_once" => Some(Commit::LinkExists),
+        // Two writers decided on the same chain head and the other was faster.
+        "audit_events_pkey" => Some(Commit::Stale),
+        _ => None,
+    }
+}
+
+/// The advisory lock that stands for "a request with this key is running": 64 bits of a hash over the key's scope.
+fn lock_key(write: &CaseWrite) -> Option<i64> {
+    let answer = write.answer.as_ref()?;
+    let mut hasher = Sha256::new();
+    hasher.update(write.case.tenant_id.0.as_bytes());
+    hasher.update(answer.principal_id.0.as_bytes());
+    hasher.update(answer.key.as_str());
+    let digest: [u8; 32] = hasher.finalize().into();
+    let mut first = [0; 8];
+    first.copy_from_slice(&digest[..8]);
+    Some(i64::from_be_bytes(first))
+}
+
+fn http_status(status: i16) -> u16 {
+    u16::try_from(status).unwrap_or(500)
+}
+
+fn database_status(status: u16) -> i16 {
+    i16::try_from(status).unwrap_or(500)
+}

@@ -1,0 +1,43 @@
+//! From what PostgreSQL says to what the application needs to know.
+
+use crate::application::ports::StoreError;
+
+/// Sorts a driver's error into unavailable, full and internal.
+pub fn store_error(error: sqlx::Error) -> StoreError {
+    match &error {
+        sqlx::Error::Io(_)
+        | sqlx::Error::Tls(_)
+        | sqlx::Error::PoolTimedOut
+        | sqlx::Error::PoolClosed
+        | sqlx::Error::WorkerCrashed
+        | sqlx::Error::Protocol(_) => StoreError::Unavailable(error.into()),
+        sqlx::Error::Database(database) => match database.code().as_deref().unwrap_or_default() {
+            // disk_full
+            "53100" => StoreError::Full(error.into()),
+            // connection exceptions, insufficient resources, operator intervention (shutdown, terminated backend),
+            // serialisation failures and deadlocks, lock and statement timeouts, "cannot connect now", read-only standby
+            code if code.starts_with("08")
+                || code.starts_with("53")
+                || code.starts_with("57")
+                || matches!(code, "40001" | "40P01" | "55P03" | "25006") =>
+            {
+                StoreError::Unavailable(error.into())
+            }
+            _ => StoreError::Internal(error.into()),
+        },
+        _ => StoreError::Internal(error.into()),
+    }
+}
+
+/// The name of the constraint that an insert or update broke, if that is what happened.
+pub fn broken_constraint(error: &sqlx::Error) -> Option<&str> {
+    match error {
+        sqlx::Error::Database(database) => database.constraint(),
+        _ => None,
+    }
+}
+
+/// A value in the database that the domain does not know.
+pub fn unreadable(error: impl std::error::Error + Send + Sync + 'static) -> StoreError {
+    StoreError::internal(error)
+}

@@ -1,0 +1,64 @@
+//! Connecting and migrating.
+
+use std::str::FromStr;
+use std::time::Duration;
+
+use sqlx::PgPool;
+use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
+
+use super::error::store_error;
+use crate::application::ports::StoreError;
+
+/// How to connect; see the configuration's section `database`.
+#[derive(Debug, Clone)]
+pub struct PoolSettings {
+    /// Where.
+    pub url: String,
+    /// Largest number of connections.
+    pub size: u32,
+    /// How long a request waits for a connection before it is told that the store is unavailable.
+    pub acquire_timeout: Duration,
+    /// How long a statement may run.
+    pub statement_timeout: Duration,
+}
+
+/// Opens a pool that works as `docket_app`, whatever role the URL names, so that row-level security always holds.
+///
+/// Connections are not pinged before use (it costs a round trip per request): a connection that died is noticed by the
+/// statement, which then answers "unavailable", and is replaced.
+pub async fn connect(settings: &PoolSettings) -> Result<PgPool, StoreError> {
+    let options = PgConnectOptions::from_str(&settings.url)
+        .map_err(store_error)?
+        .application_name("docket")
+        .statement_cache_capacity(256)
+        .options([
+            ("statement_timeout", settings.statement_timeout.as_millis().to_string()),
+            ("idle_in_transaction_session_timeout", settings.statement_timeout.as_millis().to_string()),
+            ("timezone", "UTC".to_owned()),
+        ]);
+    let drop_privileges = options.get_username() != "docket_app";
+    PgPoolOptions::new()
+        .max_connections(settings.size)
+        .min_connections(settings.size.min(2))
+        .acquire_timeout(settings.acquire_timeout)
+        .test_before_acquire(false)
+        .after_connect(move |connection, _| {
+            Box::pin(async move {
+                if drop_privileges {
+                    sqlx::query("SET ROLE docket_app").execute(connection).await?;
+                }
+                Ok(())
+            })
+        })
+        .connect_with(options)
+        .await
+        .map_err(store_error)
+}
+
+/// Applies the migrations that are missing, under the migrator's own advisory lock. The URL names the owner of the tables.
+pub async fn migrate(url: &str) -> Result<(), StoreError> {
+    let pool = PgPoolOptions::new().max_connections(1).connect(url).await.map_err(store_error)?;
+    let result = sqlx::migrate!("./migrations").run(&pool).await;
+    pool.close().await;
+    result.map_err(StoreError::internal)
+}

@@ -1,0 +1,27 @@
+//! Edit a case: change its fields, or set and lift its legal hold.
+
+use docket_domain::case::deadline::Calendar;
+use docket_domain::case::{CaseChanges, EventType, fields};
+use docket_domain::principal::Scope;
+
+use super::unit_of_work::{CaseWriting, ChangeRequest, plain};
+use crate::application::error::{Invalid, UseCaseError};
+use crate::application::ports::case_store::RowChange;
+use crate::application::request::Written;
+
+/// Changes fields. `changes` is the parsed input or what was wrong with it.
+pub async fn edit_case(
+    writing: &CaseWriting,
+    request: ChangeRequest<'_>,
+    changes: &Result<CaseChanges, Vec<Invalid>>,
+) -> Result<Written, UseCaseError> {
+    request.caller.require_scope(Scope::CasesWrite)?;
+    writing
+        .change(request, |case, now| {
+            let changes = changes.clone().map_err(UseCaseError::Invalid)?;
+            let next = fields::edit(case, changes, &request.caller.actor, now, &Calendar::default())
+                .map_err(UseCaseError::refused)?;
+            Ok(plain(RowChange::Fields, next, "case.update".to_owned(), EventType::CaseUpdated, None))
+        })
+        .await
+}

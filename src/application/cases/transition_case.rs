@@ -1,0 +1,130 @@
+//! Transition a case: any command of the transition table, on any case, by the same path.
+
+use docket_domain::case::deadline::Calendar;
+use docket_domain::case::{Case, Command, CommandInput, EventType, LinkKind, Refusal, decide, transitions};
+use docket_domain::ids::{EvidenceId, LinkId, NoteId};
+use docket_domain::principal::{Role, Scope};
+use time::OffsetDateTime;
+
+use super::unit_of_work::{CaseWriting, ChangeRequest};
+use super::write_draft::Decision;
+use crate::application::error::{Invalid, UseCaseError};
+use crate::application::ports::case_store::{Attachment, NoteKind, RowChange};
+use crate::application::request::Written;
+
+/// A file whose bytes are stored and verified, ready to be attached.
+#[derive(Debug, Clone)]
+pub struct StoredFile {
+    /// SHA-256 of the bytes.
+    pub sha256: [u8; 32],
+    /// Their number.
+    pub size_bytes: u64,
+    /// Their media type, as detected.
+    pub media_type: String,
+    /// The name to show.
+    pub file_name: String,
+    /// What it shows.
+    pub description: String,
+}
+
+/// A command with what came along; `input` is what was wrong with it when it could not be parsed.
+#[derive(Debug, Clone)]
+pub struct TransitionCommand {
+    /// The command.
+    pub command: Command,
+    /// Its members, or what was wrong with them (told only after state and role were found in order).
+    pub input: Result<CommandInput, Vec<Invalid>>,
+    /// The file to attach, for `add_evidence`.
+    pub file: Option<StoredFile>,
+}
+
+/// Carries out one command on one case.
+pub async fn transition_case(
+    writing: &CaseWriting,
+    request: ChangeRequest<'_>,
+    command: &TransitionCommand,
+) -> Result<Written, UseCaseError> {
+    request.caller.require_scope(Scope::CasesWrite)?;
+    if request.claim.is_none() && !request.dry_run {
+        return Err(UseCaseError::KeyMissing);
+    }
+    let actor = &request.caller.actor;
+    if !transitions::roles_allowing(command.command).any(|role| actor.roles.has(role)) {
+        let allowed: Vec<_> = transitions::roles_allowing(command.command)
+            .filter(|role| *role != Role::System)
+            .map(Role::as_str)
+            .collect();
+        let (name, allowed) = (command.command, allowed.join(", "));
+        return Err(UseCaseError::Forbidden(format!("`{name}` needs one of the roles: {allowed}")));
+    }
+    let ids = writing.clock.clone();
+    writing
+        .change(request, |case, now| {
+            decide::admit(case, command.command, actor).map_err(UseCaseError::refused)?;
+            let mut input = command.input.clone().map_err(UseCaseError::Invalid)?;
+            let row_id = ids.new_id();
+            if command.file.is_some() {
+                input.evidence_id = Some(EvidenceId(row_id));
+            }
+            let next = decide(case, command.command, &input, actor, now, &Calendar::default())
+                .map_err(UseCaseError::refused)?;
+            let attachment = attachment(command, &input, row_id, now, case);
+            Ok(Decision {
+                change: RowChange::Lifecycle,
+                case: next,
+                action: action_name(command.command),
+                event_type: Some(EventType::from(command.command)),
+                reason: input.reason,
+                created: attachment.as_ref().map(|_| row_id),
+                attachments: attachment.into_iter().collect(),
+            })
+        })
+        .await
+}
+
+/// The name of a command in the audit trail.
+pub fn action_name(command: Command) -> String {
+    format!("case.{command}")
+}
+
+/// Whether a refusal is final for this version of the case, and with which status it is answered.
+pub fn refusal_status(refusal: &Refusal) -> u16 {
+    if refusal.is_by_role() {
+        403
+    } else if refusal.input_field().is_some() {
+        422
+    } else {
+        409
+    }
+}
+
+fn attachment(
+    command: &TransitionCommand,
+    input: &CommandInput,
+    row_id: uuid::Uuid,
+    _now: OffsetDateTime,
+    _case: &Case,
+) -> Option<Attachment> {
+    let note =
+        |kind, body: &Option<String>| body.clone().map(|body| Attachment::Note { id: NoteId(row_id), kind, body });
+    match command.command {
+        Command::AddNote => note(NoteKind::Note, &input.body),
+        Command::RequestInformation => note(NoteKind::Question, &input.question),
+        Command::ReceiveInformation => note(NoteKind::Answer, &input.answer),
+        Command::Link => input.target_case_id.map(|target| Attachment::Link {
+            id: LinkId(row_id),
+            target,
+            kind: input.link_kind.unwrap_or(LinkKind::RelatesTo),
+            reason: input.reason.clone().unwrap_or_default(),
+        }),
+        Command::AddEvidence => command.file.clone().map(|file| Attachment::Evidence {
+            id: EvidenceId(row_id),
+            sha256: file.sha256,
+            size_bytes: file.size_bytes,
+            media_type: file.media_type,
+            file_name: file.file_name,
+            description: file.description,
+        }),
+        _ => None,
+    }
+}

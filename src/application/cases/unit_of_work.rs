@@ -1,0 +1,250 @@
+//! The one way a case is written: a wrapper around every deciding function.
+//!
+//! 1. Load the case and the answer stored under the key, in one round trip.
+//! 2. A case the actor may not see does not exist (and the attempt is recorded).
+//! 3. A finished request with the same key is answered from the store.
+//! 4. The client's version must be the current one (428, 412).
+//! 5. The domain decides (403, 409, 422, or the case after).
+//! 6. Case, audit record, event and answer are committed in one transaction, if nothing moved meanwhile; if something
+//!    did, begin again at 1.
+//!
+//! Nothing else happens inside the transaction: no HTTP, no plugin, no model call.
+
+use std::sync::Arc;
+
+use docket_domain::audit::Outcome;
+use docket_domain::case::visibility::may_see;
+use docket_domain::case::{Case, Refusal};
+use docket_domain::ids::CaseId;
+use time::{Duration, OffsetDateTime};
+
+use super::write_draft::{self, Act, Decision};
+use crate::application::error::UseCaseError;
+use crate::application::ports::case_store::{Commit, KeyScope, Loaded, RowChange, StoredAnswer, StoredCase};
+use crate::application::ports::{CaseStore, Clock};
+use crate::application::request::{Caller, Claim, IfMatch, Presenter, Rendered, Written};
+
+/// How often a write begins again because the case or its chain moved under it.
+const ATTEMPTS: u32 = 8;
+
+/// The parts that every writing use case needs.
+#[derive(Clone)]
+pub struct CaseWriting {
+    /// Where cases are kept.
+    pub store: Arc<dyn CaseStore>,
+    /// The time and fresh ids.
+    pub clock: Arc<dyn Clock>,
+    /// How long an answer is remembered under its key.
+    pub key_lifetime: Duration,
+}
+
+/// One request to change an existing case.
+#[derive(Clone, Copy)]
+pub struct ChangeRequest<'a> {
+    /// Who asks.
+    pub caller: &'a Caller,
+    /// Which case.
+    pub case_id: CaseId,
+    /// Which version the client saw.
+    pub if_match: IfMatch,
+    /// The client's name for the operation.
+    pub claim: Option<&'a Claim>,
+    /// Judge only, change nothing.
+    pub dry_run: bool,
+    /// Words the answer.
+    pub presenter: &'a dyn Presenter,
+    /// What is attempted, in dotted words, for the record of a refusal.
+    pub action: &'a str,
+}
+
+impl CaseWriting {
+    /// Changes a case by what `decide` makes of it; see the steps at the top of this file.
+    pub async fn change<D>(&self, request: ChangeRequest<'_>, mut decide: D) -> Result<Written, UseCaseError>
+    where
+        D: FnMut(&Case, OffsetDateTime) -> Result<Decision, UseCaseError> + Send,
+    {
+        for _ in 0..ATTEMPTS {
+            let loaded = self.load(&request).await?;
+            let now = self.clock.now();
+            let stored = self.visible(&request, loaded.case, now).await?;
+            if let Some(written) = self.replay(request.caller, request.claim, loaded.answer, now).await? {
+                return Ok(written);
+            }
+            request.if_match.check(stored.case.version)?;
+            let decision = match decide(&stored.case, now) {
+                Ok(decision) => decision,
+                Err(UseCaseError::Refused { refusal, .. }) if !request.dry_run => {
+                    match self.record_refusal(&request, &stored, refusal, now).await? {
+                        Some(error) => return Err(error),
+                        None => continue,
+                    }
+                }
+                Err(other) => return Err(other),
+            };
+            let rendered = request.presenter.changed(&decision.case, decision.created);
+            if request.dry_run {
+                return Ok(Written { rendered, replayed: false });
+            }
+            let act = self.act(request.caller, request.claim, Some(&rendered), now);
+            let write = write_draft::accepted(&act, Some(&stored), decision)?;
+            if self.settle(self.store.commit(&write).await?)? {
+                return Ok(Written { rendered, replayed: false });
+            }
+        }
+        Err(UseCaseError::Contention)
+    }
+
+    /// Creates a case by what `decide` makes of a fresh id.
+    pub async fn create<D>(
+        &self,
+        caller: &Caller,
+        claim: &Claim,
+        presenter: &dyn Presenter,
+        mut decide: D,
+    ) -> Result<Written, UseCaseError>
+    where
+        D: FnMut(CaseId, OffsetDateTime) -> Result<Decision, UseCaseError> + Send,
+    {
+        let scope = KeyScope { principal_id: caller.actor.principal_id, key: &claim.key };
+        for _ in 0..ATTEMPTS {
+            let answer = self.store.load_answer(caller.actor.tenant_id, scope).await?;
+            let now = self.clock.now();
+            if let Some(written) = self.replay(caller, Some(claim), answer, now).await? {
+                return Ok(written);
+            }
+            let decision = decide(CaseId(self.clock.new_id()), now)?;
+            let rendered = presenter.changed(&decision.case, None);
+            let act = self.act(caller, Some(claim), Some(&rendered), now);
+            let write = write_draft::accepted(&act, None, decision)?;
+            if self.settle(self.store.commit(&write).await?)? {
+                return Ok(Written { rendered, replayed: false });
+            }
+        }
+        Err(UseCaseError::Contention)
+    }
+
+    /// Records on the case's chain that it was read, or that reading was denied; gives up quietly if the case is gone.
+    pub async fn record_look(
+        &self,
+        caller: &Caller,
+        mut stored: StoredCase,
+        action: &str,
+        outcome: Outcome,
+    ) -> Result<(), UseCaseError> {
+        let status = if outcome == Outcome::Allowed { 200 } else { 404 };
+        let rendered = Rendered { status, etag: None, location: None, body: String::new() };
+        for _ in 0..ATTEMPTS {
+            let act = self.act(caller, None, Some(&rendered), self.clock.now());
+            let write = write_draft::recorded(&act, &stored, action.to_owned(), outcome, None)?;
+            if self.settle(self.store.commit(&write).await?)? {
+                return Ok(());
+            }
+            match self.store.load(caller.actor.tenant_id, stored.case.id, None).await?.case {
+                Some(fresh) => stored = fresh,
+                None => return Ok(()),
+            }
+        }
+        Err(UseCaseError::Contention)
+    }
+
+    async fn load(&self, request: &ChangeRequest<'_>) -> Result<Loaded, UseCaseError> {
+        let actor = &request.caller.actor;
+        let scope = request.claim.map(|claim| KeyScope { principal_id: actor.principal_id, key: &claim.key });
+        Ok(self.store.load(actor.tenant_id, request.case_id, scope).await?)
+    }
+
+    /// The case, if the actor may know of it.
+    async fn visible(
+        &self,
+        request: &ChangeRequest<'_>,
+        stored: Option<StoredCase>,
+        _now: OffsetDateTime,
+    ) -> Result<StoredCase, UseCaseError> {
+        match stored {
+            Some(stored) if may_see(&request.caller.actor, &stored.case) => Ok(stored),
+            Some(hidden) => {
+                self.record_look(request.caller, hidden, request.action, Outcome::Denied).await?;
+                Err(UseCaseError::NotFound("case"))
+            }
+            None => Err(UseCaseError::NotFound("case")),
+        }
+    }
+
+    /// The stored answer, if the key was used for this very request and has not expired.
+    async fn replay(
+        &self,
+        caller: &Caller,
+        claim: Option<&Claim>,
+        answer: Option<StoredAnswer>,
+        now: OffsetDateTime,
+    ) -> Result<Option<Written>, UseCaseError> {
+        let (Some(claim), Some(answer)) = (claim, answer) else { return Ok(None) };
+        if answer.expires_at <= now {
+            let scope = KeyScope { principal_id: caller.actor.principal_id, key: &claim.key };
+            self.store.forget_expired(caller.actor.tenant_id, scope, now).await?;
+            return Ok(None);
+        }
+        if answer.fingerprint != claim.fingerprint {
+            return Err(UseCaseError::KeyReused);
+        }
+        Ok(Some(Written { rendered: answer.rendered, replayed: true }))
+    }
+
+    /// Records a refusal; the error to answer with, or none when the case moved and the decision must be made again.
+    async fn record_refusal(
+        &self,
+        request: &ChangeRequest<'_>,
+        stored: &StoredCase,
+        refusal: Refusal,
+        now: OffsetDateTime,
+    ) -> Result<Option<UseCaseError>, UseCaseError> {
+        let rendered = request.presenter.refused(&refusal);
+        let by_role = refusal.is_by_role();
+        // A denial is never stored under the key: with another role the same request may succeed.
+        let claim = request.claim.filter(|_| !by_role);
+        let act = self.act(request.caller, claim, Some(&rendered), now);
+        let outcome = if by_role { Outcome::Denied } else { Outcome::Conflict };
+        let write = write_draft::recorded(&act, stored, request.action.to_owned(), outcome, Some(&refusal))?;
+        let settled = self.settle(self.store.commit(&write).await?)?;
+        Ok(settled.then_some(UseCaseError::Refused { refusal, rendered: Some(rendered) }))
+    }
+
+    fn act<'a>(
+        &self,
+        caller: &'a Caller,
+        claim: Option<&'a Claim>,
+        rendered: Option<&'a Rendered>,
+        now: OffsetDateTime,
+    ) -> Act<'a> {
+        let key_expires_at = now + self.key_lifetime;
+        Act { caller, claim, rendered, now, key_expires_at, event_id: self.clock.new_id() }
+    }
+
+    /// Whether the commit is done; false means begin again.
+    #[allow(clippy::unused_self, reason = "reads as a step of the unit of work")]
+    fn settle(&self, commit: Commit) -> Result<bool, UseCaseError> {
+        match commit {
+            Commit::Done => Ok(true),
+            Commit::Stale | Commit::KeyTaken => Ok(false),
+            Commit::KeyInFlight => Err(UseCaseError::KeyInFlight),
+            Commit::ReferenceTaken => {
+                Err(UseCaseError::Duplicate("a case with this reference exists already in your tenant".to_owned()))
+            }
+            Commit::NoSuchTarget => Err(UseCaseError::NotFound("case to link to")),
+            Commit::LinkExists => {
+                Err(UseCaseError::Duplicate("the two cases are linked in this way already".to_owned()))
+            }
+        }
+    }
+}
+
+/// A decision that changes the row without anything hanging on it.
+pub fn plain(
+    change: RowChange,
+    case: Case,
+    action: String,
+    event_type: docket_domain::case::EventType,
+    reason: Option<String>,
+) -> Decision {
+    Decision { change, case, action, event_type: Some(event_type), reason, attachments: Vec::new(), created: None }
+}

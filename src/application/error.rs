@@ -1,0 +1,114 @@
+//! What a use case can end with besides success; entrypoints turn each into their own form.
+
+use docket_domain::case::{Guard, Refusal};
+use docket_domain::principal::Scope;
+
+use crate::application::ports::StoreError;
+use crate::application::request::Rendered;
+
+/// One invalid member of the input.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Invalid {
+    /// JSON Pointer (RFC 6901) into the input.
+    pub pointer: String,
+    /// What was wrong and what is allowed.
+    pub detail: String,
+}
+
+impl Invalid {
+    /// One invalid member.
+    pub fn new(pointer: impl Into<String>, detail: impl Into<String>) -> Self {
+        Self { pointer: pointer.into(), detail: detail.into() }
+    }
+}
+
+/// Why a use case did not do what was asked.
+#[derive(Debug, thiserror::Error)]
+pub enum UseCaseError {
+    /// There is no such thing, or the actor may not know of it: the two look alike.
+    #[error("there is no such {0}")]
+    NotFound(&'static str),
+    /// The credential lacks a scope.
+    #[error("this credential lacks the scope `{0}`")]
+    MissingScope(Scope),
+    /// The actor's roles do not allow it in any state.
+    #[error("{0}")]
+    Forbidden(String),
+    /// A write came without an idempotency key.
+    #[error("send an Idempotency-Key header with every request that creates or transitions")]
+    KeyMissing,
+    /// The key was used for another request.
+    #[error("this Idempotency-Key was used for a different request within its lifetime")]
+    KeyReused,
+    /// The same request is running at this moment.
+    #[error("a request with this Idempotency-Key is running right now")]
+    KeyInFlight,
+    /// The client did not say which version it saw.
+    #[error("say which version you saw: send If-Match with the case's ETag")]
+    PreconditionRequired,
+    /// The client saw another version.
+    #[error("the case is at version {current_version}, not at the one you named")]
+    PreconditionFailed {
+        /// The version to GET and look at.
+        current_version: u64,
+    },
+    /// The domain refused; `rendered` is the stored answer when the refusal was recorded under a key.
+    #[error("{refusal}")]
+    Refused {
+        /// The refusal.
+        refusal: Refusal,
+        /// The answer as stored, to be sent as it is.
+        rendered: Option<Rendered>,
+    },
+    /// The input was invalid.
+    #[error("{} field(s) are not valid", .0.len())]
+    Invalid(Vec<Invalid>),
+    /// A query parameter was invalid.
+    #[error("{} query parameter(s) are not valid", .0.len())]
+    InvalidQuery(Vec<Invalid>),
+    /// The cursor does not belong to this query, this tenant or this service.
+    #[error("the cursor was not issued for this query: {0}")]
+    InvalidCursor(&'static str),
+    /// A value that must be unique is taken.
+    #[error("{0}")]
+    Duplicate(String),
+    /// The upload is larger than allowed.
+    #[error("the upload is larger than {limit} bytes")]
+    TooLarge {
+        /// The limit in bytes.
+        limit: u64,
+    },
+    /// The upload is of a kind that is not accepted.
+    #[error("{0}")]
+    UnsupportedMedia(String),
+    /// Too many attempts or requests; wait.
+    #[error("too many requests; wait {retry_after_seconds} s")]
+    RateLimited {
+        /// Whole seconds to wait.
+        retry_after_seconds: u64,
+    },
+    /// Everything competed for the same row; the client may retry.
+    #[error("the case is changing too quickly; retry")]
+    Contention,
+    /// The credential is missing, unknown, expired or revoked.
+    #[error("{0}")]
+    Unauthenticated(&'static str),
+    /// A store or service failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+impl UseCaseError {
+    /// A refusal that was not stored.
+    pub fn refused(refusal: Refusal) -> Self {
+        Self::Refused { refusal, rendered: None }
+    }
+
+    /// The guard that refused, if a guard did.
+    pub const fn guard(&self) -> Option<Guard> {
+        match self {
+            Self::Refused { refusal: Refusal::GuardFailed { guard, .. }, .. } => Some(*guard),
+            _ => None,
+        }
+    }
+}
