@@ -94,10 +94,14 @@ def main(command: list[str]) -> int:
     with tempfile.TemporaryDirectory(prefix="docket-schema-") as name:
         server = prepare(Path(name))
         data = str(server.folder / "data")
-        server.run("initdb", "--pgdata", data, "--username", "docket", "--auth", "trust", "--encoding", "UTF8", "--no-sync")
+        server.run(
+            "initdb", "--pgdata", data, "--username", "docket", "--auth", "trust", "--encoding", "UTF8", "--no-sync"
+        )
         # Nothing here outlives the command, so durability is switched off; the socket folder keeps it off the network.
         options = f"-c listen_addresses= -c unix_socket_directories={server.folder} -c fsync=off"
-        server.run("pg_ctl", "start", "--wait", "--pgdata", data, "--options", options, "--log", f"{server.folder}/server.log")
+        server.run(
+            "pg_ctl", "start", "--wait", "--pgdata", data, "--options", options, "--log", f"{server.folder}/server.log"
+        )
         try:
             server.run("createdb", "--host", name, "--username", "docket", "docket")
             apply_migrations(server)

