@@ -2,7 +2,8 @@
 
 The checked SQL queries are described against this server, so the result depends on nothing but `migrations/`: no
 leftover table, no statistics of a long-lived database. It starts from the binaries of the Python environment and needs
-no compiled part of docket, because docket may not compile before its queries have been described.
+no compiled part of docket, because docket may not compile before its queries have been described. The superuser is not
+called docket, or the search path would find the schema of that name and hide a missing qualification.
 
 Usage: python scripts/schema_database.py COMMAND [ARGUMENT...]
 """
@@ -83,7 +84,7 @@ def apply_migrations(server: Server) -> None:
         copy = server.folder / path.name
         copy.write_text(text, encoding="utf-8")
         alone = [] if text.startswith(NO_TRANSACTION) else ["--single-transaction"]
-        connection = ["--host", str(server.folder), "--username", "docket", "--dbname", "docket"]
+        connection = ["--host", str(server.folder), "--username", "postgres", "--dbname", "docket"]
         server.run("psql", "--no-psqlrc", "--quiet", "-v", "ON_ERROR_STOP=1", *alone, *connection, "--file", str(copy))
 
 
@@ -95,7 +96,7 @@ def main(command: list[str]) -> int:
         server = prepare(Path(name))
         data = str(server.folder / "data")
         server.run(
-            "initdb", "--pgdata", data, "--username", "docket", "--auth", "trust", "--encoding", "UTF8", "--no-sync"
+            "initdb", "--pgdata", data, "--username", "postgres", "--auth", "trust", "--encoding", "UTF8", "--no-sync"
         )
         # Nothing here outlives the command, so durability is switched off; the socket folder keeps it off the network.
         options = f"-c listen_addresses= -c unix_socket_directories={server.folder} -c fsync=off"
@@ -103,9 +104,9 @@ def main(command: list[str]) -> int:
             "pg_ctl", "start", "--wait", "--pgdata", data, "--options", options, "--log", f"{server.folder}/server.log"
         )
         try:
-            server.run("createdb", "--host", name, "--username", "docket", "docket")
+            server.run("createdb", "--host", name, "--username", "postgres", "docket")
             apply_migrations(server)
-            url = f"postgres://docket@localhost/docket?host={server.folder}"
+            url = f"postgres://postgres@localhost/docket?host={server.folder}"
             return subprocess.run(command, cwd=PROJECT, env={**os.environ, "DATABASE_URL": url}, check=False).returncode
         finally:
             server.run("pg_ctl", "stop", "--mode", "immediate", "--pgdata", data)
