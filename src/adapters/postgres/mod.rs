@@ -10,8 +10,10 @@ pub mod case_reader;
 pub mod case_row;
 pub mod case_store;
 pub mod error;
+pub mod key_store;
 pub mod pool;
 
 pub use case_reader::PgCaseReader;
 pub use case_store::PgCaseStore;
+pub use key_store::PgKeyStore;
 pub use pool::{connect, migrate};

@@ -3,10 +3,14 @@
 pub mod case_reader;
 pub mod case_store;
 pub mod clock;
+pub mod key_store;
+pub mod token_verifier;
 
 pub use case_reader::CaseReader;
 pub use case_store::CaseStore;
 pub use clock::Clock;
+pub use key_store::KeyStore;
+pub use token_verifier::TokenVerifier;
 
 /// A store could not do its work. The cause is kept for the log and never shown to a client.
 #[derive(Debug, thiserror::Error)]

@@ -1,0 +1,28 @@
+//! The port for tokens that somebody else issued (OIDC).
+
+use async_trait::async_trait;
+use docket_domain::principal::Actor;
+
+use super::StoreError;
+
+/// Why a token was not accepted.
+#[derive(Debug, thiserror::Error)]
+pub enum TokenError {
+    /// The token is not valid here; the text is safe to show.
+    #[error("{0}")]
+    Rejected(&'static str),
+    /// The issuer's keys or the principal cannot be looked up now.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// Verifies bearer tokens.
+///
+/// Contract: accepts only tokens with a valid signature by a current key of the configured issuer, for the configured
+/// audience, inside their time of validity give or take the clock skew, with a tenant that exists and at least one known
+/// role. The principal is created on first sight. Never accepts an unsigned token or one whose algorithm is not the key's.
+#[async_trait]
+pub trait TokenVerifier: Send + Sync + 'static {
+    /// The actor that the token speaks for.
+    async fn verify(&self, token: &str) -> Result<Actor, TokenError>;
+}
