@@ -9,6 +9,7 @@
 pub mod case_reader;
 pub mod case_row;
 pub mod case_store;
+pub mod embedded;
 pub mod error;
 pub mod key_store;
 pub mod pool;
