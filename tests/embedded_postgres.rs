@@ -122,6 +122,30 @@ async fn a_data_directory_with_a_long_and_odd_path_gets_a_short_private_socket_d
 }
 
 #[tokio::test]
+async fn the_server_keeps_no_file_of_the_process_that_started_it() {
+    let directory = tempfile::tempdir().unwrap();
+    let lock_file = directory.path().join("lock");
+    let inherited = std::fs::File::create(&lock_file).unwrap();
+    inherited.lock().unwrap();
+    rustix::io::fcntl_setfd(&inherited, rustix::io::FdFlags::empty()).unwrap();
+    let server = EmbeddedPostgres::start(&settings(directory.path())).await.unwrap();
+    drop(inherited);
+    // As `flock FILE make test` would see it: free, although the server lives on. Servers that tests beside this one
+    // start may hold the file until they have closed what they inherited.
+    let again = std::fs::File::open(&lock_file).unwrap();
+    let mut free = false;
+    for _ in 0..200 {
+        free = again.try_lock().is_ok();
+        if free {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    assert!(free, "the server inherited the lock");
+    assert!(server.stop().await.unwrap());
+}
+
+#[tokio::test]
 async fn psql_understands_the_url() {
     let directory = tempfile::tempdir().unwrap();
     let server = EmbeddedPostgres::start(&settings(&directory.path().join("a b+c%"))).await.unwrap();

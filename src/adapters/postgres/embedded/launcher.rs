@@ -94,6 +94,23 @@ impl Programs {
         self.launcher.command(&self.installation.program(program))
     }
 
+    /// A command that becomes `program` after it closed every file it inherited but the standard three.
+    ///
+    /// The server outlives this process, and with it would live the lock file of a `flock` around the build or the pipe
+    /// of a `make` that started us: whoever waits for those would wait for the server. Rust's own files are closed on
+    /// exec; these come from our parents. A plain sh can name descriptors up to 9, which is where parents put them.
+    pub(super) fn detached_command(&self, program: &str) -> Command {
+        const SCRIPT: &str = "for path in /proc/self/fd/*; do number=${path##*/}; case $number in \
+            [0-2]) ;; \
+            [3-9]) eval \"exec $number>&-\" ;; \
+            *) if [ -n \"$BASH_VERSION\" ]; then eval \"exec $number>&-\"; fi ;; \
+            esac; done; exec \"$@\"";
+        let bash = Path::new("/bin/bash");
+        let mut command = self.launcher.command(if bash.exists() { bash } else { Path::new("/bin/sh") });
+        command.args(["-c", SCRIPT, "sh"]).arg(self.installation.program(program));
+        command
+    }
+
     /// The user who must own what the server writes, if it is not this process's user.
     pub(super) fn owner(&self) -> Option<u32> {
         match self.launcher {

@@ -47,7 +47,7 @@ pub(super) async fn ensure_running(
     let start_log = data_dir.join(START_LOG);
     let log = std::fs::File::create(&start_log).map_err(EmbeddedPostgresError::file("create", &start_log))?;
     let log_too = log.try_clone().map_err(EmbeddedPostgresError::file("open", &start_log))?;
-    let mut command = programs.command("postgres");
+    let mut command = programs.detached_command("postgres");
     command.arg("-D").arg(data_dir).stdout(log).stderr(log_too);
     // Its own process group: Ctrl-C at the terminal must reach the service, which drains first, and not the server.
     command.process_group(0);
