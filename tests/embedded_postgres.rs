@@ -1,5 +1,5 @@
 //! The embedded PostgreSQL against the real binaries: start, adopt, survive a kill, stop by the last user only.
-#![allow(clippy::unwrap_used, clippy::expect_used)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stderr)]
 
 use std::path::Path;
 use std::time::Duration;

@@ -13,7 +13,7 @@ use super::{EmbeddedPostgresError, EmbeddedSettings, SUPERUSER, configuration};
 /// start lock and while no server runs there.
 pub(super) async fn prepare(
     data_dir: &Path,
-    installation: Installation,
+    installation: &Installation,
     settings: &EmbeddedSettings,
 ) -> Result<Programs, EmbeddedPostgresError> {
     let version_file = data_dir.join("PG_VERSION");
@@ -33,7 +33,7 @@ pub(super) async fn prepare(
 /// that looks like a cluster.
 async fn create(
     data_dir: &Path,
-    installation: Installation,
+    installation: &Installation,
     settings: &EmbeddedSettings,
 ) -> Result<Programs, EmbeddedPostgresError> {
     let building = beside(data_dir, "initialising");

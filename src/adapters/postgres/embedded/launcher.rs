@@ -38,17 +38,17 @@ impl Programs {
     /// data directory or the empty directory that initdb will fill. An existing directory decides by its owner, so a
     /// server keeps running in the way it was created.
     pub(super) fn choose(
-        installation: Installation,
+        installation: &Installation,
         directory: &Path,
         user_namespace: bool,
     ) -> Result<Self, EmbeddedPostgresError> {
         if !rustix::process::geteuid().is_root() {
-            return Self::attempt(Launcher::Direct, &installation, directory)
+            return Self::attempt(Launcher::Direct, installation, directory)
                 .map_err(|reason| EmbeddedPostgresError::Initdb { data_dir: directory.to_path_buf(), output: reason });
         }
         let owner = std::fs::metadata(directory).map_err(EmbeddedPostgresError::file("inspect", directory))?.uid();
         if owner == 0 && user_namespace {
-            match Self::attempt(Launcher::UserNamespace, &installation, directory) {
+            match Self::attempt(Launcher::UserNamespace, installation, directory) {
                 Ok(programs) => return Ok(programs),
                 Err(reason) => tracing::info!(reason, "no user namespace for PostgreSQL, trying an unprivileged user"),
             }
@@ -56,13 +56,13 @@ impl Programs {
         let uid = if owner == 0 { UNPRIVILEGED_UID } else { owner };
         give_away(directory, uid)?;
         let launcher = Launcher::User(uid);
-        let reason = match Self::attempt(launcher, &installation, directory) {
+        let reason = match Self::attempt(launcher, installation, directory) {
             Ok(programs) => return Ok(programs),
             Err(reason) => reason,
         };
         // The likeliest cause: the project lies in /root, which nobody else may enter. A copy helps for the programs.
         tracing::info!(reason, "copying PostgreSQL to where an unprivileged user can read it");
-        let copy = copy_for_everybody(&installation)?;
+        let copy = copy_for_everybody(installation)?;
         Self::attempt(launcher, &copy, directory).map_err(|reason| EmbeddedPostgresError::NoUnprivilegedUser {
             data_dir: directory.to_path_buf(),
             uid,
@@ -121,8 +121,8 @@ impl Programs {
 }
 
 impl Launcher {
-    /// The environment is cleared: the service's secrets are none of the server's business, and a stray PGDATA or
-    /// LC_ALL must not steer it.
+    /// The environment is cleared: the service's secrets are none of the server's business, and a stray `PGDATA` or
+    /// `LC_ALL` must not steer it.
     fn command(self, program: &Path) -> Command {
         let mut command = match self {
             Self::UserNamespace => {

@@ -15,10 +15,10 @@ use super::{EmbeddedPostgresError, EmbeddedSettings, cluster, socket};
 const POLL: Duration = Duration::from_millis(10);
 
 /// Crash recovery replays up to `max_wal_size` of log, which takes tens of seconds on a slow disk.
-const LONGEST_START: Duration = Duration::from_secs(120);
+const LONGEST_START: Duration = Duration::from_mins(2);
 
 /// A fast shutdown writes one checkpoint.
-const LONGEST_STOP: Duration = Duration::from_secs(60);
+const LONGEST_STOP: Duration = Duration::from_mins(1);
 
 /// The server's output before its own log takes over, and all of it on a throw-away server.
 const START_LOG: &str = "start.log";
@@ -34,7 +34,7 @@ pub(super) async fn ensure_running(
         return Ok(postmaster);
     }
     postmaster::end_orphans(data_dir).await?;
-    let programs = cluster::prepare(data_dir, installation.clone(), settings).await?;
+    let programs = cluster::prepare(data_dir, installation, settings).await?;
     // What a killed server left would be believed again as soon as its process id belongs to somebody else.
     let _ = std::fs::remove_file(Postmaster::pid_file(data_dir));
     let socket_directory = socket::choose_directory(data_dir);
@@ -59,7 +59,7 @@ pub(super) async fn ensure_running(
 async fn adopt(data_dir: &Path) -> Result<Option<Postmaster>, EmbeddedPostgresError> {
     let waiting = async {
         loop {
-            let Some(postmaster) = Postmaster::read(data_dir) else { return None };
+            let postmaster = Postmaster::read(data_dir)?;
             // A server of another container has no process here, but its socket answers: never start beside it.
             if postmaster.ready && postmaster.answers().await {
                 return Some(postmaster);

@@ -37,7 +37,8 @@ pub(super) fn prepare_directory(directory: &Path, owner: Option<u32>) -> Result<
             let found =
                 std::fs::symlink_metadata(directory).map_err(EmbeddedPostgresError::file("inspect", directory))?;
             let mine = found.uid() == rustix::process::geteuid().as_raw() || Some(found.uid()) == owner;
-            if !(found.is_dir() && mine && found.mode() & 0o077 == 0) {
+            let closed_to_others = found.mode().trailing_zeros() >= 6;
+            if !(found.is_dir() && mine && closed_to_others) {
                 return Err(EmbeddedPostgresError::UnsafeSocketDirectory { path: directory.to_path_buf() });
             }
         }
