@@ -38,7 +38,7 @@ pub const REASON_MAX: usize = 2_000;
 /// Checks a line of text that may be empty: bounded, without control characters, outer white space trimmed.
 pub fn line(text: &str, max: usize) -> Result<String, TextError> {
     let trimmed = text.trim();
-    check(trimmed, max, |character| character.is_control())?;
+    check(trimmed, max, char::is_control)?;
     Ok(trimmed.to_owned())
 }
 

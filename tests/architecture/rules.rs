@@ -12,6 +12,7 @@ pub const ROOMS: &[&str] = &[
     "adapters/object_store",
     "adapters/postgres",
     "adapters/postgres/embedded",
+    "adapters/postgres/sql",
     "adapters/python",
     "adapters/system",
     "application",

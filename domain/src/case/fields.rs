@@ -133,7 +133,7 @@ pub fn edit(
 /// Whether `actor` may delete the case for good: an own draft, or (as supervisor) any draft or withdrawn case, without a legal hold.
 pub fn may_delete(case: &Case, actor: &Actor) -> Result<(), Refusal> {
     let own_draft = case.state == State::Draft && case.reporter_id == actor.principal_id;
-    if !actor.roles.intersects(SUPERVISION) && !(own_draft && actor.roles.intersects(CREATORS)) {
+    if !(actor.roles.intersects(SUPERVISION) || own_draft && actor.roles.intersects(CREATORS)) {
         return Err(by_role("deleting a case needs the role supervisor, or that it is your own draft"));
     }
     if !matches!(case.state, State::Draft | State::Withdrawn) {
@@ -150,7 +150,7 @@ pub fn may_delete(case: &Case, actor: &Actor) -> Result<(), Refusal> {
 
 fn may_edit_fields(case: &Case, actor: &Actor) -> Result<(), Refusal> {
     let own_draft = case.state == State::Draft && case.reporter_id == actor.principal_id;
-    if !actor.roles.intersects(STAFF) && !(own_draft && actor.roles.intersects(CREATORS)) {
+    if !(actor.roles.intersects(STAFF) || own_draft && actor.roles.intersects(CREATORS)) {
         return Err(by_role("changing a case needs the role caseworker or supervisor, or that it is your own draft"));
     }
     match case.state {
