@@ -1,1 +1,21 @@
 //! Every setting: one struct per section, documented defaults, ranges checked at start.
+//!
+//! The words above each field in `sections/` are the only documentation: `docket config --default`,
+//! `docs/configuration.md`, the checks and the defaults all derive from the same table.
+
+mod invalid;
+mod load;
+mod network;
+mod render;
+mod sections;
+mod setting;
+
+pub use invalid::{ConfigErrors, Invalid};
+pub use load::{DEFAULT_FILE, Effective, Flag, Loaded, Sources, load};
+pub use network::Network;
+pub use render::{default_toml, effective_text, markdown};
+pub use sections::{
+    Audit, Config, Database, Demo, Idempotency, Limits, LogFormat, Oidc, SECTIONS, Security, Server, Storage,
+    Telemetry, settings,
+};
+pub use setting::{Rule, Setting};

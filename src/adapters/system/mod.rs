@@ -1,1 +1,5 @@
 //! The machine itself: the real clock, the real randomness.
+
+mod clock;
+
+pub use clock::SystemClock;

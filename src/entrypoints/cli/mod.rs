@@ -1,1 +1,135 @@
-//! The command line.
+//! The command line: one file a subcommand, each with `Args` and `run`.
+//!
+//! To add one: write `name.rs` with `Args` (clap) and `run`, then a line in [`Command`] and one in [`dispatch`] (with
+//! settings, logs and a runtime) or in [`main`] (without).
+#![allow(clippy::print_stdout, clippy::print_stderr, reason = "the command line talks to people by these streams")]
+
+mod completions;
+mod config;
+mod failure;
+mod serve;
+
+use std::future::Future;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+pub use failure::Failure;
+
+use crate::config::{Flag, Loaded, Sources, load};
+use crate::telemetry;
+
+const EXAMPLES: &str = "\
+Examples:
+  docket serve                                   start on 127.0.0.1:8080 with the embedded database
+  docket serve --bind 0.0.0.0:8080               listen on every address
+  DATABASE_URL=postgres://... docket serve       use your own PostgreSQL
+  docket config                                  show every setting and where it came from
+  docket --set limits.page_size_max=50 serve     change one setting
+
+Exit codes: 0 success, 1 the command failed, 2 wrong usage or configuration.";
+
+/// A regulatory case tracker: audited, idempotent, observable.
+#[derive(Debug, Parser)]
+#[command(name = "docket", version, about, after_help = EXAMPLES, max_term_width = 110, arg_required_else_help = true)]
+pub struct Cli {
+    /// Read settings from this file instead of docket.toml
+    #[arg(long, global = true, value_name = "FILE", env = "DOCKET_CONFIG")]
+    config: Option<PathBuf>,
+    /// Change one setting; may be given several times
+    #[arg(long, global = true, value_name = "KEY=VALUE", value_parser = key_and_value)]
+    set: Vec<(String, String)>,
+    #[command(subcommand)]
+    command: Command,
+}
+
+/// Every subcommand.
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Serve the API until SIGTERM or Ctrl-C
+    Serve(serve::Args),
+    /// Show every setting, its value and where it came from
+    Config(config::Args),
+    /// Print the completion script of a shell
+    Completions(completions::Args),
+}
+
+fn key_and_value(text: &str) -> Result<(String, String), String> {
+    let (key, value) = text.split_once('=').ok_or_else(|| format!("{text:?} is not KEY=VALUE"))?;
+    Ok((key.trim().to_owned(), value.to_owned()))
+}
+
+/// Runs the program: parse, read settings, set up telemetry, run the command, always flush.
+pub fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let sources = sources(&cli);
+    let outcome = match cli.command {
+        Command::Config(args) => config::run(&args, &sources),
+        Command::Completions(args) => completions::run(&args),
+        command => with_service(&sources, |loaded| dispatch(command, loaded)),
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            eprintln!("{failure}");
+            failure.exit_code()
+        }
+    }
+}
+
+/// The commands that need settings, telemetry and a runtime.
+async fn dispatch(command: Command, loaded: Loaded) -> Result<(), Failure> {
+    match command {
+        Command::Serve(args) => serve::run(args, loaded).await,
+        Command::Config(_) | Command::Completions(_) => Ok(()),
+    }
+}
+
+fn sources(cli: &Cli) -> Sources {
+    let pair =
+        |(key, value): &(String, String)| Flag { flag: "--set".to_owned(), key: key.clone(), value: value.clone() };
+    let mut flags: Vec<Flag> = cli.set.iter().map(pair).collect();
+    if let Command::Serve(args) = &cli.command {
+        flags.extend(args.flags());
+    }
+    Sources::of_process(cli.config.clone(), flags)
+}
+
+fn with_service<F>(sources: &Sources, command: impl FnOnce(Loaded) -> F) -> Result<(), Failure>
+where
+    F: Future<Output = Result<(), Failure>>,
+{
+    let loaded = load(sources)?;
+    let guard = telemetry::init(&loaded.config.telemetry).map_err(|error| Failure::new(error.to_string()))?;
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+    let outcome = match runtime {
+        Ok(runtime) => {
+            let outcome = runtime.block_on(command(loaded));
+            // Work on blocking threads (a file being hashed) must not hold up the exit.
+            runtime.shutdown_timeout(std::time::Duration::from_secs(1));
+            outcome
+        }
+        Err(error) => Err(Failure::new(format!("cannot start the runtime: {error}"))),
+    };
+    guard.shutdown();
+    outcome
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn every_subcommand_is_well_formed_and_shows_examples() {
+        let mut cli = Cli::command();
+        cli.build();
+        cli.debug_assert();
+        for command in cli.get_subcommands().filter(|command| command.get_name() != "help") {
+            let help = command.get_after_help().map(ToString::to_string).unwrap_or_default();
+            assert!(help.contains("Examples:"), "docket {} has no examples", command.get_name());
+        }
+    }
+}

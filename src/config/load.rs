@@ -1,0 +1,260 @@
+//! Merges the sources (defaults < file < environment < flags), remembers where each value came from, checks it all.
+
+use std::path::{Path, PathBuf};
+
+use figment::providers::{Format, Toml};
+use figment::value::{Dict, Map, Value};
+use figment::{Error, Figment, Metadata, Profile, Provider};
+
+use super::invalid::{ConfigErrors, Invalid, nearest_key};
+use super::render::{default_toml, show};
+use super::sections::{Config, settings};
+use super::setting::{Rule, Setting};
+
+/// The file that is read when it exists and no other is named.
+pub const DEFAULT_FILE: &str = "docket.toml";
+/// Variables with our prefix that are not settings: the file itself, and switches of the test batteries.
+const NOT_SETTINGS: &[&str] = &["DOCKET_CONFIG"];
+/// Our prefix for variables of the test batteries, never settings.
+const BATTERY_PREFIXES: &[&str] = &["DOCKET_FAULT", "DOCKET_TEST_", "DOCKET_BENCH_"];
+
+/// Where settings come from, weakest first.
+#[derive(Debug, Clone, Default)]
+pub struct Sources {
+    /// A file that must exist; `None` reads `docket.toml` in the working directory if it is there.
+    pub file: Option<PathBuf>,
+    /// The environment: names and values.
+    pub environment: Vec<(String, String)>,
+    /// Command-line flags, in their order.
+    pub flags: Vec<Flag>,
+}
+
+/// A setting given on the command line.
+#[derive(Debug, Clone)]
+pub struct Flag {
+    /// The flag as people type it, for instance `--bind`.
+    pub flag: String,
+    /// The key that it sets, for instance `server.bind`.
+    pub key: String,
+    /// The text of its value.
+    pub value: String,
+}
+
+impl Sources {
+    /// The sources of this process: `file` or `docket.toml`, the process environment, and `flags`.
+    pub fn of_process(file: Option<PathBuf>, flags: Vec<Flag>) -> Self {
+        let text = |(name, value): (std::ffi::OsString, std::ffi::OsString)| {
+            Some((name.into_string().ok()?, value.to_string_lossy().into_owned()))
+        };
+        Self { file, environment: std::env::vars_os().filter_map(text).collect(), flags }
+    }
+}
+
+/// One setting as it is in force.
+#[derive(Debug, Clone)]
+pub struct Effective {
+    /// The row of the table.
+    pub setting: &'static Setting,
+    /// The value as shown to people; secrets masked.
+    pub shown: String,
+    /// Where it came from, for instance `environment variable DOCKET_SERVER__BIND`.
+    pub origin: String,
+}
+
+/// A valid configuration and where each of its values came from.
+#[derive(Debug, Clone)]
+pub struct Loaded {
+    /// The typed settings.
+    pub config: Config,
+    /// Every setting in the order of the table.
+    pub effective: Vec<Effective>,
+}
+
+/// One value from one place; figment merges these and remembers the place.
+struct Entry {
+    key: String,
+    value: Value,
+    origin: String,
+}
+
+impl Provider for Entry {
+    fn metadata(&self) -> Metadata {
+        Metadata::named(self.origin.clone())
+    }
+
+    fn data(&self) -> Result<Map<Profile, Dict>, Error> {
+        let nested = figment::util::nest(&self.key, self.value.clone());
+        Ok(Profile::Default.collect(nested.into_dict().unwrap_or_default()))
+    }
+}
+
+/// Reads and checks every source.
+///
+/// # Errors
+/// All mistakes at once: unreadable file, unknown keys, wrong types, values out of range, settings that contradict.
+pub fn load(sources: &Sources) -> Result<Loaded, ConfigErrors> {
+    let mut mistakes = Vec::new();
+    let mut figment = Figment::from(Toml::string(&default_toml()));
+    figment = merge_file(figment, sources.file.as_deref(), &mut mistakes);
+    figment = merge_environment(figment, &sources.environment, &mut mistakes);
+    for Flag { flag, key, value } in &sources.flags {
+        let origin = format!("flag {flag}");
+        if let Some(setting) = settings().find(|setting| setting.key() == *key) {
+            figment = figment.merge(Entry { key: key.clone(), value: setting.rule.parse(value), origin });
+        } else {
+            mistakes.push(Invalid::UnknownKey { key: key.clone(), origin, suggestion: nearest_key(key) });
+        }
+    }
+    let figment = derive_paths(figment);
+    let effective = settings().filter_map(|setting| check(&figment, setting, &mut mistakes)).collect();
+    if !mistakes.is_empty() {
+        return Err(ConfigErrors(mistakes));
+    }
+    let config: Config = figment.extract().map_err(|error| {
+        ConfigErrors(error.into_iter().map(|one| unreadable(&one.path.join("."), &one.kind.to_string())).collect())
+    })?;
+    let contradictions = contradictions(&config);
+    if contradictions.is_empty() { Ok(Loaded { config, effective }) } else { Err(ConfigErrors(contradictions)) }
+}
+
+fn unreadable(key: &str, reason: &str) -> Invalid {
+    Invalid::Value {
+        key: key.to_owned(),
+        value: "(not readable)".to_owned(),
+        origin: "the merged sources".to_owned(),
+        allowed: reason.to_owned(),
+    }
+}
+
+fn merge_file(figment: Figment, file: Option<&Path>, mistakes: &mut Vec<Invalid>) -> Figment {
+    let path = file.unwrap_or(Path::new(DEFAULT_FILE));
+    let text = match std::fs::read_to_string(path) {
+        Ok(text) => text,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound && file.is_none() => return figment,
+        Err(error) => {
+            mistakes.push(Invalid::File { path: path.display().to_string(), reason: error.to_string() });
+            return figment;
+        }
+    };
+    let origin = path.display().to_string();
+    let table = match Toml::string(&text).data() {
+        Ok(profiles) => profiles.into_iter().next().map(|(_, table)| table).unwrap_or_default(),
+        Err(error) => {
+            mistakes.push(Invalid::File { path: origin, reason: error.to_string() });
+            return figment;
+        }
+    };
+    let mut leaves = Vec::new();
+    flatten("", &table, &mut leaves);
+    leaves.into_iter().fold(figment, |figment, (key, value)| {
+        if settings().any(|setting| setting.key() == key) {
+            return figment.merge(Entry { key, value, origin: format!("file {origin}") });
+        }
+        let suggestion = nearest_key(&key);
+        mistakes.push(Invalid::UnknownKey { key, origin: format!("file {origin}"), suggestion });
+        figment
+    })
+}
+
+fn flatten(prefix: &str, table: &Dict, leaves: &mut Vec<(String, Value)>) {
+    for (name, value) in table {
+        let key = if prefix.is_empty() { name.clone() } else { format!("{prefix}.{name}") };
+        match value {
+            Value::Dict(_, inner) if !inner.is_empty() => flatten(&key, inner, leaves),
+            _ => leaves.push((key, value.clone())),
+        }
+    }
+}
+
+fn merge_environment(mut figment: Figment, variables: &[(String, String)], mistakes: &mut Vec<Invalid>) -> Figment {
+    if let Some((_, url)) = variables.iter().find(|(name, _)| name == "DATABASE_URL") {
+        let origin = "environment variable DATABASE_URL".to_owned();
+        figment = figment.merge(Entry { key: "database.url".to_owned(), value: Value::from(url.as_str()), origin });
+    }
+    for (name, text) in variables {
+        if !name.starts_with("DOCKET_")
+            || NOT_SETTINGS.contains(&name.as_str())
+            || BATTERY_PREFIXES.iter().any(|prefix| name.starts_with(prefix))
+        {
+            continue;
+        }
+        let origin = format!("environment variable {name}");
+        if let Some(setting) = settings().find(|setting| setting.variable() == *name) {
+            figment = figment.merge(Entry { key: setting.key(), value: setting.rule.parse(text), origin });
+        } else {
+            let key = name.trim_start_matches("DOCKET_").replace("__", ".").to_lowercase();
+            let named = |key: String| settings().find(|setting| setting.key() == key).map(Setting::variable);
+            let suggestion = nearest_key(&key).and_then(named);
+            mistakes.push(Invalid::UnknownKey { key: name.clone(), origin: "the environment".to_owned(), suggestion });
+        }
+    }
+    figment
+}
+
+/// Fills the paths that were left empty with their place under `data_dir`.
+fn derive_paths(mut figment: Figment) -> Figment {
+    let data_dir = figment.find_value("data_dir").ok().and_then(|value| value.into_string()).unwrap_or_default();
+    for setting in settings() {
+        let place = match setting.rule {
+            Rule::PathUnderDataDir(name) => format!("{}", Path::new(&data_dir).join(name).display()),
+            Rule::Storage => format!("file:{}", Path::new(&data_dir).join("evidence").display()),
+            _ => continue,
+        };
+        let key = setting.key();
+        if figment.find_value(&key).is_ok_and(|value| value.as_str() == Some("")) {
+            figment =
+                figment.merge(Entry { key, value: Value::from(place), origin: "default, under data_dir".to_owned() });
+        }
+    }
+    figment
+}
+
+fn check(figment: &Figment, setting: &'static Setting, mistakes: &mut Vec<Invalid>) -> Option<Effective> {
+    let key = setting.key();
+    let value = figment.find_value(&key).ok()?;
+    let name = figment.get_metadata(value.tag()).map(|metadata| metadata.name.to_string());
+    let origin = name.filter(|name| name != "TOML source string").unwrap_or_else(|| "default".to_owned());
+    let shown = show(setting.rule, &value);
+    if !setting.rule.accepts(&value) {
+        mistakes.push(Invalid::Value { key, value: shown, origin, allowed: setting.rule.allowed() });
+        return None;
+    }
+    Some(Effective { setting, shown, origin })
+}
+
+/// Settings that are valid one by one but not together.
+fn contradictions(config: &Config) -> Vec<Invalid> {
+    let mut found = Vec::new();
+    let mut must = |holds: bool, key: &str, value: String, allowed: &str| {
+        if !holds {
+            let origin = "the settings taken together".to_owned();
+            found.push(Invalid::Value { key: key.to_owned(), value, origin, allowed: allowed.to_owned() });
+        }
+    };
+    let (limits, oidc) = (&config.limits, &config.security.oidc);
+    must(
+        limits.page_size_default <= limits.page_size_max,
+        "limits.page_size_default",
+        limits.page_size_default.to_string(),
+        "at most limits.page_size_max",
+    );
+    must(
+        config.storage.max_evidence_bytes <= config.server.max_upload_bytes as u64,
+        "storage.max_evidence_bytes",
+        config.storage.max_evidence_bytes.to_string(),
+        "at most server.max_upload_bytes",
+    );
+    let required = [("issuer", &oidc.issuer), ("audience", &oidc.audience), ("jwks_url", &oidc.jwks_url)];
+    for (name, value) in required {
+        let key = format!("security.oidc.{name}");
+        must(
+            !oidc.enabled || value.is_some(),
+            &key,
+            "\"\"".to_owned(),
+            "a value, because security.oidc.enabled is true",
+        );
+    }
+    let keys = (config.storage.s3_access_key_id.is_some(), config.storage.s3_secret_access_key.is_some());
+    must(keys.0 == keys.1, "storage.s3_secret_access_key", "\"\"".to_owned(), "both S3 keys or none");
+    found
+}

@@ -1,0 +1,36 @@
+//! The section `server`: where the HTTP server listens and how long it waits.
+
+use std::net::SocketAddr;
+
+use crate::config::network::Network;
+use crate::config::setting::{Rule, section};
+
+section! {
+    /// The HTTP server: where it listens, how long it waits, how much it takes at once.
+    Server = "server" {
+        /// Address and port to listen on; port 0 takes any free one.
+        bind: SocketAddr = "\"127.0.0.1:8080\"", Rule::Address;
+        /// Base URL that clients see, used in links and problem types. Empty: derived from `bind`.
+        public_url: String = "\"\"", Rule::Url(&["http", "https"]);
+        /// Time for one request until the head of its answer, in milliseconds.
+        request_timeout_ms: u64 = "30000", Rule::Integer { min: 100, max: 600_000 };
+        /// The same for an upload of evidence, in milliseconds.
+        upload_timeout_ms: u64 = "120000", Rule::Integer { min: 100, max: 3_600_000 };
+        /// Time for a connection to send the complete head of a request, also its first byte, in milliseconds.
+        header_read_timeout_ms: u64 = "10000", Rule::Integer { min: 100, max: 120_000 };
+        /// Time that a connection may stay open without a request in flight, in milliseconds.
+        keep_alive_timeout_ms: u64 = "75000", Rule::Integer { min: 1_000, max: 3_600_000 };
+        /// Connections served at once; more wait in the listen queue.
+        max_connections: usize = "1024", Rule::Integer { min: 1, max: 100_000 };
+        /// Requests worked on at once; more are answered 503 with Retry-After at once.
+        max_in_flight: usize = "512", Rule::Integer { min: 1, max: 100_000 };
+        /// Largest request body before and after decompression, in bytes.
+        max_body_bytes: usize = "1048576", Rule::Integer { min: 1_024, max: 1_073_741_824 };
+        /// Largest request body of an evidence upload, in bytes.
+        max_upload_bytes: usize = "52428800", Rule::Integer { min: 1_024, max: 10_737_418_240 };
+        /// Time for requests in flight to finish after SIGTERM or Ctrl-C, in milliseconds.
+        shutdown_grace_ms: u64 = "10000", Rule::Integer { min: 0, max: 600_000 };
+        /// Proxies whose X-Forwarded-For is believed, as addresses or CIDR networks.
+        trusted_proxies: Vec<Network> = "[]", Rule::Networks;
+    }
+}

@@ -1,0 +1,66 @@
+//! Traces to an OpenTelemetry collector: batched in the background, dropped when the collector does not keep up.
+
+use std::time::Duration;
+
+use opentelemetry::trace::{SpanContext, TraceContextExt, TraceFlags, TraceState};
+use opentelemetry::{Context, KeyValue};
+use opentelemetry_otlp::{Protocol, SpanExporter, WithExportConfig};
+use opentelemetry_sdk::Resource;
+use opentelemetry_sdk::trace::{BatchConfigBuilder, BatchSpanProcessor, Sampler, SdkTracerProvider};
+use tracing_opentelemetry::OpenTelemetrySpanExt;
+
+use super::context::SpanId;
+use crate::config::Telemetry;
+
+/// Spans that wait for the exporter at most; more are dropped, so that a dead collector costs no memory and no time.
+const QUEUE_SPANS: usize = 4_096;
+
+/// The pipeline to the collector at `endpoint`. Must run outside of an async runtime: the exporter brings its own thread.
+pub(super) fn provider(
+    settings: &Telemetry,
+    endpoint: &str,
+) -> Result<SdkTracerProvider, opentelemetry_otlp::ExporterBuildError> {
+    let exporter = SpanExporter::builder()
+        .with_http()
+        .with_protocol(Protocol::HttpBinary)
+        .with_endpoint(format!("{}/v1/traces", endpoint.trim_end_matches('/')))
+        .with_timeout(Duration::from_millis(settings.export_timeout_ms))
+        .build()?;
+    let batches =
+        BatchConfigBuilder::default().with_max_queue_size(QUEUE_SPANS).with_scheduled_delay(Duration::from_secs(1));
+    let resource = Resource::builder()
+        .with_service_name(settings.service_name.clone())
+        .with_attribute(KeyValue::new("service.version", env!("CARGO_PKG_VERSION")))
+        .build();
+    Ok(SdkTracerProvider::builder()
+        .with_span_processor(BatchSpanProcessor::builder(exporter).with_batch_config(batches.build()).build())
+        .with_sampler(Sampler::ParentBased(Box::new(Sampler::TraceIdRatioBased(settings.sample_ratio))))
+        .with_resource(resource)
+        .build())
+}
+
+/// Ties `span` to the caller's `parent` and returns its place in the trace. Without an exporter the span is disabled,
+/// and the place is made up on the spot, so that logs, audit rows and answers always carry one.
+pub fn adopt(span: &tracing::Span, parent: Option<SpanId>) -> SpanId {
+    let made_up = || parent.map_or_else(|| SpanId::random(false), SpanId::child);
+    if span.is_disabled() {
+        return made_up();
+    }
+    if let Some(parent) = parent {
+        let flags = if parent.sampled { TraceFlags::SAMPLED } else { TraceFlags::default() };
+        let (trace, caller) = (parent.trace_id.into(), parent.span_id.into());
+        let remote = SpanContext::new(trace, caller, flags, true, TraceState::default());
+        // Refused only when the span has begun already; then it keeps the trace that it has.
+        let _ = span.set_parent(Context::new().with_remote_span_context(remote));
+    }
+    let context = span.context();
+    let place = context.span().span_context().clone();
+    if !place.is_valid() {
+        return made_up();
+    }
+    SpanId {
+        trace_id: u128::from_be_bytes(place.trace_id().to_bytes()),
+        span_id: u64::from_be_bytes(place.span_id().to_bytes()),
+        sampled: place.is_sampled(),
+    }
+}
