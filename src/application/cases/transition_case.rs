@@ -128,3 +128,16 @@ fn attachment(
         _ => None,
     }
 }
+
+/// Answers a command that could not be read: existence, replay and precondition come first, then the mistakes.
+pub async fn refuse_unreadable(
+    writing: &CaseWriting,
+    request: ChangeRequest<'_>,
+    mistakes: Vec<Invalid>,
+) -> Result<Written, UseCaseError> {
+    request.caller.require_scope(Scope::CasesWrite)?;
+    if request.claim.is_none() && !request.dry_run {
+        return Err(UseCaseError::KeyMissing);
+    }
+    writing.change(request, |_, _| Err(UseCaseError::Invalid(mistakes.clone()))).await
+}

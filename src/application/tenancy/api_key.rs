@@ -77,7 +77,8 @@ mod tests {
     #[test]
     fn what_is_not_a_key_does_not_parse() {
         let key = from_random(&[7; 41]).text;
-        for bad in ["", "dk_", "dk_short_x", &key[1..], &key[..key.len() - 1], &format!("{key}x"), "dk_é23456789012_x"] {
+        for bad in ["", "dk_", "dk_short_x", &key[1..], &key[..key.len() - 1], &format!("{key}x"), "dk_é23456789012_x"]
+        {
             assert!(PresentedKey::parse(bad).is_none(), "{bad}");
         }
     }

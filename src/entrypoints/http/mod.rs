@@ -1,3 +1,16 @@
 //! The HTTP API: router, extractors, middleware, one file per resource.
 
+pub mod case_body;
+pub mod case_list;
+pub mod cases;
+pub mod cursor;
+pub mod extract;
+pub mod form;
+pub mod presenter;
 pub mod problem;
+pub mod problem_from;
+pub mod request_context;
+pub mod router;
+pub mod state;
+pub mod transition_body;
+pub mod transitions;

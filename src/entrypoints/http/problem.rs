@@ -81,6 +81,25 @@ pub struct FieldError {
     pub detail: String,
 }
 
+/// A problem as clients read it (RFC 9457); extension members may stand beside these.
+#[derive(utoipa::ToSchema)]
+#[schema(as = Problem)]
+#[allow(dead_code, reason = "documents the answer for OpenAPI")]
+pub struct ProblemBody {
+    /// Absolute URI of the page that explains this kind of problem.
+    r#type: String,
+    /// The same for every problem of this kind.
+    title: String,
+    /// The HTTP status.
+    status: u16,
+    /// What happened this time.
+    detail: String,
+    /// The request, as a URN.
+    instance: String,
+    /// The invalid fields, when there are any.
+    errors: Option<Vec<FieldError>>,
+}
+
 /// A problem on its way out. Build it with [`Problem::new`] and the `with_` methods.
 #[derive(Debug, Clone)]
 pub struct Problem {

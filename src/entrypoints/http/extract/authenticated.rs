@@ -1,0 +1,62 @@
+//! The authenticated caller of a request.
+
+use axum::extract::{FromRef, FromRequestParts};
+use docket_domain::ids::PrincipalId;
+use docket_domain::principal::PrincipalKind;
+use http::header::AUTHORIZATION;
+use http::request::Parts;
+
+use crate::application::error::UseCaseError;
+use crate::application::request::Caller;
+use crate::entrypoints::http::problem::{Problem, ProblemKind};
+use crate::entrypoints::http::request_context::RequestContext;
+use crate::entrypoints::http::state::ApiState;
+
+/// Names the person a program acts for; recorded in the audit trail, grants nothing.
+const ON_BEHALF_OF: &str = "docket-on-behalf-of";
+
+/// The caller, authenticated by `Authorization: Bearer`.
+#[derive(Debug, Clone)]
+pub struct Authenticated(pub Caller);
+
+impl<S> FromRequestParts<S> for Authenticated
+where
+    ApiState: FromRef<S>,
+    S: Send + Sync,
+{
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        // The rate limiter in front of the handlers has authenticated already and left the caller here.
+        if let Some(caller) = parts.extensions.get::<Caller>() {
+            return Ok(Self(caller.clone()));
+        }
+        let caller = authenticate(parts, &ApiState::from_ref(state)).await?;
+        parts.extensions.insert(caller.clone());
+        Ok(Self(caller))
+    }
+}
+
+/// Authenticates a request by its headers.
+pub async fn authenticate(parts: &Parts, state: &ApiState) -> Result<Caller, Problem> {
+    let missing = UseCaseError::Unauthenticated("send an API key or token as `Authorization: Bearer <credential>`");
+    let header = parts.headers.get(AUTHORIZATION).and_then(|value| value.to_str().ok());
+    let credential = header.and_then(bearer).ok_or(missing)?;
+    let mut actor = state.authenticator.authenticate(credential).await?;
+    if let Some(value) = parts.headers.get(ON_BEHALF_OF) {
+        let id = value.to_str().ok().and_then(|text| text.parse::<PrincipalId>().ok());
+        let malformed =
+            || Problem::new(ProblemKind::MalformedRequest, "Docket-On-Behalf-Of must be a principal's UUID");
+        actor.on_behalf_of = Some(id.ok_or_else(malformed)?);
+        actor.kind = PrincipalKind::Service;
+    }
+    let context = parts.extensions.get::<RequestContext>().cloned().unwrap_or_default();
+    Ok(Caller { actor, request_id: context.request_id, trace_id: context.trace_id, traceparent: context.traceparent })
+}
+
+/// The credential in `Bearer <credential>`; the scheme's case does not matter (RFC 9110, section 11.1).
+fn bearer(header: &str) -> Option<&str> {
+    let (scheme, credential) = header.split_once(' ')?;
+    let credential = credential.trim();
+    (scheme.eq_ignore_ascii_case("bearer") && !credential.is_empty()).then_some(credential)
+}

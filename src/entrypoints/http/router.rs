@@ -1,0 +1,34 @@
+//! The router: every route of the API, and its OpenAPI document, from one list.
+
+use utoipa::OpenApi;
+use utoipa::openapi::OpenApi as Document;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use super::state::ApiState;
+use super::{case_list, cases, transitions};
+
+#[derive(OpenApi)]
+#[openapi(
+    info(
+        title = "docket",
+        description = "A regulatory case tracker: audited, idempotent, observable. Errors are RFC 9457 problem details.",
+        license(name = "Apache-2.0", identifier = "Apache-2.0")
+    ),
+    tags((name = "cases", description = "Cases and their life cycle"))
+)]
+struct Skeleton;
+
+/// The API's routes without middleware, and the document that describes them.
+pub fn api(state: ApiState) -> (axum::Router, Document) {
+    let (router, document) = OpenApiRouter::<ApiState>::with_openapi(Skeleton::openapi())
+        .routes(routes!(cases::post_case, case_list::list_cases))
+        .routes(routes!(cases::get_case, cases::patch_case, cases::remove_case))
+        .routes(routes!(transitions::post_transition))
+        .routes(routes!(transitions::get_actions))
+        .routes(routes!(transitions::put_assignment))
+        .routes(routes!(transitions::post_note))
+        .routes(routes!(transitions::post_link))
+        .split_for_parts();
+    (router.with_state(state), document)
+}

@@ -1,0 +1,47 @@
+//! What the handlers share: the use cases' parts, put together by the composition root.
+
+use std::sync::Arc;
+
+use super::cursor::CursorSigner;
+use crate::application::cases::CaseWriting;
+use crate::application::ports::{CaseReader, Clock};
+use crate::application::tenancy::Authenticator;
+
+/// Shared by all requests of a process; cloning costs one reference count.
+#[derive(Clone)]
+pub struct ApiState(Arc<ApiParts>);
+
+/// The parts.
+pub struct ApiParts {
+    /// Every write of a case.
+    pub writing: CaseWriting,
+    /// Reading cases.
+    pub cases: Arc<dyn CaseReader>,
+    /// The time.
+    pub clock: Arc<dyn Clock>,
+    /// Who is asking.
+    pub authenticator: Arc<Authenticator>,
+    /// Signs page cursors.
+    pub cursors: CursorSigner,
+    /// Where clients reach this service, without a trailing slash.
+    pub public_url: String,
+    /// Page size when the client names none.
+    pub page_size_default: u32,
+    /// Largest page size; larger ones are coerced.
+    pub page_size_max: u32,
+}
+
+impl ApiState {
+    /// Shares the parts.
+    pub fn new(parts: ApiParts) -> Self {
+        Self(Arc::new(parts))
+    }
+}
+
+impl std::ops::Deref for ApiState {
+    type Target = ApiParts;
+
+    fn deref(&self) -> &ApiParts {
+        &self.0
+    }
+}
