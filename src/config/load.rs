@@ -258,3 +258,103 @@ fn contradictions(config: &Config) -> Vec<Invalid> {
     must(keys.0 == keys.1, "storage.s3_secret_access_key", "\"\"".to_owned(), "both S3 keys or none");
     found
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use secrecy::ExposeSecret;
+
+    use super::*;
+
+    /// Sources with this file and environment; never those of the process that runs the tests.
+    fn sources(toml: &str, environment: &[(&str, &str)], flags: &[(&str, &str)]) -> (tempfile::NamedTempFile, Sources) {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), toml).unwrap();
+        let flag = |(key, value): &(&str, &str)| {
+            let (flag, key, value) = ("--set".to_owned(), (*key).to_owned(), (*value).to_owned());
+            Flag { flag, key, value }
+        };
+        let sources = Sources {
+            file: Some(file.path().to_owned()),
+            environment: environment.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect(),
+            flags: flags.iter().map(flag).collect(),
+        };
+        (file, sources)
+    }
+
+    fn mistakes(toml: &str, environment: &[(&str, &str)], flags: &[(&str, &str)]) -> Vec<Invalid> {
+        load(&sources(toml, environment, flags).1).unwrap_err().0
+    }
+
+    #[test]
+    fn the_defaults_are_valid_and_say_so() {
+        let (_file, sources) = sources("", &[], &[]);
+        let loaded = load(&sources).unwrap();
+        assert_eq!(loaded.config.public_url(), "http://127.0.0.1:8080");
+        assert!(loaded.config.database.url.is_none() && loaded.config.security.cursor_key.is_none());
+        assert!(loaded.effective.iter().all(|one| one.origin.starts_with("default")), "{:?}", loaded.effective);
+        assert_eq!(loaded.effective.len(), settings().count());
+    }
+
+    #[test]
+    fn flags_beat_the_environment_beats_the_file_beats_the_default() {
+        let toml =
+            "data_dir = \"/srv/docket\"\n[server]\nmax_in_flight = 1\nmax_connections = 1\nmax_body_bytes = 2000";
+        let environment = [
+            ("DOCKET_SERVER__MAX_IN_FLIGHT", "2"),
+            ("DOCKET_SERVER__MAX_CONNECTIONS", "2"),
+            ("DATABASE_URL", "postgres://a:b@plain/x"),
+            ("DOCKET_SERVER__TRUSTED_PROXIES", "10.0.0.0/8, 127.0.0.1"),
+            ("HOME", "/root"),
+        ];
+        let (_file, sources) = sources(toml, &environment, &[("server.max_in_flight", "3")]);
+        let loaded = load(&sources).unwrap();
+        let server = &loaded.config.server;
+        assert_eq!((server.max_in_flight, server.max_connections, server.max_body_bytes), (3, 2, 2000));
+        assert_eq!(server.trusted_proxies.len(), 2);
+        assert_eq!(loaded.config.database.url.as_ref().unwrap().expose_secret(), "postgres://a:b@plain/x");
+        assert_eq!(loaded.config.database.embedded_data_dir, Path::new("/srv/docket/postgres"));
+        assert_eq!(loaded.config.storage.url, "file:/srv/docket/evidence");
+        let origin = |key: &str| loaded.effective.iter().find(|one| one.setting.key() == key).unwrap().origin.clone();
+        assert_eq!(origin("server.max_in_flight"), "flag --set");
+        assert_eq!(origin("server.max_connections"), "environment variable DOCKET_SERVER__MAX_CONNECTIONS");
+        assert!(origin("server.max_body_bytes").starts_with("file /"));
+        assert_eq!(origin("database.url"), "environment variable DATABASE_URL");
+    }
+
+    #[test]
+    fn every_mistake_is_named_at_once_with_key_value_origin_and_range() {
+        let toml = "[server]\nbind = \"nowhere\"\nbnd = 1\n[database]\npool_size = \"many\"\n[weather]\nrain = true";
+        let environment = [("DOCKET_LIMITS__PAGE_SIZE_MAX", "0"), ("DOCKET_LIMTS__PAGE_SIZE_MAX", "9")];
+        let found = mistakes(toml, &environment, &[("telemetry.sample_ratio", "1.5")]);
+        let text = ConfigErrors(found.clone()).to_string();
+        assert_eq!(found.len(), 7, "{text}");
+        assert!(text.contains("limits.page_size_max = 0 (from environment variable DOCKET_LIMITS__PAGE_SIZE_MAX): allowed is whole number from 1 to 1000"), "{text}");
+        assert!(text.contains("server.bnd") && text.contains("did you mean server.bind?"), "{text}");
+        assert!(text.contains("did you mean DOCKET_LIMITS__PAGE_SIZE_MAX?"), "{text}");
+        assert!(text.contains("database.pool_size = \"many\""), "{text}");
+    }
+
+    #[test]
+    fn settings_that_contradict_each_other_are_refused() {
+        let found = mistakes("[limits]\npage_size_default = 300\n[security.oidc]\nenabled = true", &[], &[]);
+        assert_eq!(found.len(), 4, "{found:?}");
+    }
+
+    #[test]
+    fn a_file_that_is_missing_or_no_toml_is_a_mistake() {
+        assert!(matches!(mistakes("[server", &[], &[])[0], Invalid::File { .. }));
+        let sources = Sources { file: Some("/no/such/file.toml".into()), ..Sources::default() };
+        assert!(matches!(load(&sources).unwrap_err().0[0], Invalid::File { .. }));
+    }
+
+    #[test]
+    fn no_secret_leaves_through_a_mistake_or_a_debug_print() {
+        let environment = [("DOCKET_SECURITY__CURSOR_KEY", "hunter2"), ("DATABASE_URL", "mysql://a:hunter2@h/d")];
+        let found = mistakes("", &environment, &[]);
+        assert_eq!(found.len(), 2);
+        assert!(!format!("{found:?} {}", ConfigErrors(found.clone())).contains("hunter2"), "{found:?}");
+        let (_file, sources) = sources("", &[("DATABASE_URL", "postgres://a:hunter2@h/d")], &[]);
+        assert!(!format!("{:?}", load(&sources).unwrap()).contains("hunter2"));
+    }
+}

@@ -23,11 +23,10 @@ pub(super) fn show(rule: Rule, value: &Value) -> String {
             format!("[{}]", items.join(", "))
         }
         _ if rule.is_secret() => MASK.to_owned(),
-        Value::Num(..) => match (value.to_i128(), value.deserialize::<f64>()) {
-            (Some(whole), _) => whole.to_string(),
-            (None, Ok(number)) => format!("{number:?}"),
-            (None, Err(_)) => value.to_u128().map_or_else(|| "(number)".to_owned(), |whole| whole.to_string()),
-        },
+        Value::Num(..) => {
+            let whole = value.to_u128().map(|n| n.to_string()).or_else(|| value.to_i128().map(|n| n.to_string()));
+            whole.or_else(|| value.to_f64().map(|n| format!("{n:?}"))).unwrap_or_else(|| "(number)".to_owned())
+        }
         Value::Char(_, letter) => format!("{:?}", letter.to_string()),
         Value::Dict(..) => "(table)".to_owned(),
         Value::Empty(..) => "(nothing)".to_owned(),
@@ -110,4 +109,34 @@ pub fn markdown() -> String {
         }
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn the_configuration_page_is_fresh() {
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/configuration.md");
+        if std::env::var_os("UPDATE_DOCS").is_some() {
+            std::fs::write(path, markdown()).unwrap();
+        }
+        let page = std::fs::read_to_string(path).unwrap_or_default();
+        assert!(page == markdown(), "run UPDATE_DOCS=1 cargo test configuration_page");
+    }
+
+    #[test]
+    fn no_password_is_ever_shown() {
+        let shown = |rule: Rule, text: &str| show(rule, &Value::from(text));
+        let url = Rule::SecretUrl(&["postgres"]);
+        assert_eq!(shown(url, "postgres://docket:hunter2@db/docket"), "\"postgres://docket:***@db/docket\"");
+        for text in
+            ["postgres://db/x?password=hunter2", "postgres://db/x?sslpassword=hunter2", "hunter2", "a b:hunter2@"]
+        {
+            assert!(!shown(url, text).contains("hunter2"), "{text}");
+        }
+        assert!(!shown(Rule::Secret, "hunter2").contains("hunter2"));
+        assert!(!shown(Rule::Url(&["http"]), "http://me:hunter2@collector:4318").contains("hunter2"));
+    }
 }

@@ -91,6 +91,11 @@ pub fn init(settings: &Telemetry) -> Result<TelemetryGuard, TelemetryError> {
         None => None,
     };
     tracing_subscriber::registry().with(lines).with(spans).try_init()?;
+    std::panic::set_hook(Box::new(|panic| {
+        let message = panic.payload_as_str().unwrap_or("(no message)");
+        let location = panic.location().map(ToString::to_string);
+        tracing::error!(target: "docket::panic", location, "panicked: {message}");
+    }));
     Ok(TelemetryGuard { provider })
 }
 

@@ -3,12 +3,14 @@
 pub mod case_reader;
 pub mod case_store;
 pub mod clock;
+pub mod health;
 pub mod key_store;
 pub mod token_verifier;
 
 pub use case_reader::CaseReader;
 pub use case_store::CaseStore;
 pub use clock::Clock;
+pub use health::{HealthProbe, ProbeState};
 pub use key_store::KeyStore;
 pub use token_verifier::TokenVerifier;
 

@@ -126,7 +126,7 @@ mod tests {
     fn every_subcommand_is_well_formed_and_shows_examples() {
         let mut cli = Cli::command();
         cli.build();
-        cli.debug_assert();
+        cli.clone().debug_assert();
         for command in cli.get_subcommands().filter(|command| command.get_name() != "help") {
             let help = command.get_after_help().map(ToString::to_string).unwrap_or_default();
             assert!(help.contains("Examples:"), "docket {} has no examples", command.get_name());

@@ -1,0 +1,180 @@
+//! The shell around the API, over real sockets: limits, time, drain, problems, ids and traces.
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
+#[path = "shell/support.rs"]
+mod support;
+
+use std::time::{Duration, Instant};
+
+use support::{Answer, Server, TRACEPARENT, gzip_bomb};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+#[tokio::test]
+async fn every_answer_carries_request_id_trace_and_secure_headers() {
+    let server = Server::start().await;
+    let answer = server.get("/v1/hello", &[("X-Request-Id", "my-id.1"), ("traceparent", TRACEPARENT)]).await;
+    assert_eq!((answer.status, answer.header("x-request-id")), (200, "my-id.1"));
+    assert_eq!(&answer.header("traceresponse")[3..35], &TRACEPARENT[3..35], "the caller's trace is continued");
+    assert_eq!(answer.header("x-content-type-options"), "nosniff");
+    assert_eq!(answer.header("cache-control"), "no-store");
+    assert!(answer.body.contains(&TRACEPARENT[3..35]), "the handler sees the context: {}", answer.body);
+    let other = server.get("/v1/hello", &[("X-Request-Id", "two words"), ("traceparent", "00-nonsense-01")]).await;
+    assert_eq!(other.header("x-request-id").len(), 36);
+    assert_ne!(&other.header("traceresponse")[3..35], &TRACEPARENT[3..35]);
+}
+
+#[tokio::test]
+async fn every_error_of_the_framework_is_a_problem() {
+    let server = Server::start().await;
+    let cases: &[(&str, &str, u16, &str)] = &[
+        ("GET", "/v1/nothing", 404, "not-found"),
+        ("DELETE", "/v1/hello", 405, "method-not-allowed"),
+        ("GET", "/v1/panic", 500, "internal"),
+        ("GET", "/v1/slow", 503, "service-unavailable"),
+        ("GET", "/v1/problem", 409, "conflict"),
+        ("GET", &format!("/v1/hello?q={}", "x".repeat(9_000)), 414, "uri-too-long"),
+    ];
+    for (method, path, status, slug) in cases {
+        server.request(method, path, &[], b"").await.assert_problem(*status, slug);
+    }
+    assert_eq!(server.request("DELETE", "/v1/hello", &[], b"").await.header("allow"), "GET,HEAD");
+    assert_eq!(server.get("/v1/slow", &[]).await.header("retry-after"), "1");
+    assert_eq!(server.get("/v1/hello", &[]).await.status, 200, "a panic takes nobody else down");
+    let large = "x".repeat(40_000);
+    server.get("/v1/hello", &[("X-Large", &large)]).await.assert_problem(431, "headers-too-large");
+}
+
+#[tokio::test]
+async fn headers_that_can_be_read_in_two_ways_are_refused() {
+    let server = Server::start().await;
+    for name in ["Authorization", "If-Match", "Content-Type"] {
+        server.get("/v1/hello", &[(name, "a"), (name, "a")]).await.assert_problem(400, "malformed-request");
+    }
+    let twice = [("Idempotency-Key", "a"), ("Idempotency-Key", "b")];
+    server.get("/v1/hello", &twice).await.assert_problem(400, "idempotency-key-malformed");
+    let lengths =
+        server.raw(b"POST /v1/echo HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\nContent-Length: 4\r\n\r\nabcd").await;
+    assert!(lengths.starts_with("HTTP/1.1 400"), "{lengths}");
+    let hostless = server.raw(b"GET /v1/hello HTTP/1.1\r\nConnection: close\r\n\r\n").await;
+    assert!(hostless.starts_with("HTTP/1.1 400"), "{hostless}");
+}
+
+#[tokio::test]
+async fn a_body_is_limited_as_sent_and_after_decompression() {
+    let server = Server::start().await;
+    let large = vec![b'x'; 5_000];
+    server.request("POST", "/v1/echo", &[], &large).await.assert_problem(413, "payload-too-large");
+    let chunked = [b"1388\r\n".as_slice(), &large, b"\r\n0\r\n\r\n"].concat();
+    let head =
+        b"POST /v1/echo HTTP/1.1\r\nHost: x\r\nConnection: close\r\nTransfer-Encoding: chunked\r\n\r\n".as_slice();
+    Answer::parse(&server.raw(&[head, &chunked].concat()).await).assert_problem(413, "payload-too-large");
+    let gzip = [("Content-Encoding", "gzip")];
+    let small = server.request("POST", "/v1/echo", &gzip, &gzip_bomb(7)).await;
+    assert_eq!((small.status, small.body.as_str()), (200, "1807"));
+    server.request("POST", "/v1/echo", &gzip, &gzip_bomb(2_000)).await.assert_problem(413, "payload-too-large");
+    let unknown = server.request("POST", "/v1/echo", &[("Content-Encoding", "br")], b"x").await;
+    unknown.assert_problem(415, "unsupported-media-type");
+    assert_eq!(unknown.header("accept-encoding"), "gzip");
+    let upload = server.request("POST", "/v1/cases/1/evidence", &[], &large).await;
+    assert_eq!((upload.status, upload.body.as_str()), (200, "5000"), "uploads have a limit of their own");
+}
+
+#[tokio::test]
+async fn a_body_that_does_not_arrive_is_the_clients_fault() {
+    let server = Server::start().await;
+    let answer = server.raw(b"POST /v1/echo HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\nabc").await;
+    Answer::parse(&answer).assert_problem(408, "request-timeout");
+}
+
+#[tokio::test]
+async fn too_many_requests_at_once_are_shed_at_once_but_health_answers() {
+    let server = Server::start().await;
+    let slow = (0..support::MAX_IN_FLIGHT).map(|_| server.get("/v1/slow", &[]));
+    let probe = async {
+        tokio::time::sleep(Duration::from_millis(150)).await;
+        let began = Instant::now();
+        let shed = server.get("/v1/hello", &[]).await;
+        shed.assert_problem(503, "service-unavailable");
+        assert_eq!(shed.header("retry-after"), "1");
+        assert!(began.elapsed() < Duration::from_millis(250), "{:?}", began.elapsed());
+        assert_eq!(server.get("/healthz", &[]).await.status, 200);
+    };
+    tokio::join!(futures::future::join_all(slow), probe);
+    assert_eq!(server.get("/v1/hello", &[]).await.status, 200);
+}
+
+#[tokio::test]
+async fn a_connection_that_sends_nothing_or_half_a_head_is_closed() {
+    let server = Server::start().await;
+    for first in ["", "P", "GET /v1/hello HTT", "PRI * HTTP/2.0\r\n"] {
+        let mut stream = server.connect().await;
+        stream.write_all(first.as_bytes()).await.unwrap();
+        let closed = tokio::time::timeout(Duration::from_secs(3), stream.read_to_end(&mut Vec::new())).await;
+        assert!(closed.is_ok(), "still open after {first:?}");
+    }
+    let mut stream = server.connect().await;
+    stream.write_all(b"GET /v1/hello HTTP/1.1\r\nHost: x\r\n\r\n").await.unwrap();
+    let closed = tokio::time::timeout(Duration::from_secs(5), stream.read_to_end(&mut Vec::new())).await;
+    assert!(closed.is_ok(), "an idle connection stays open for ever");
+}
+
+#[tokio::test]
+async fn the_first_byte_of_a_stream_is_not_held_back_on_a_reused_connection() {
+    let server = Server::start().await;
+    let mut stream = server.connect().await;
+    for round in 0..10 {
+        stream.write_all(b"GET /v1/stream HTTP/1.1\r\nHost: x\r\n\r\n").await.unwrap();
+        let (mut text, mut buffer) = (String::new(), [0; 1024]);
+        let mut chunks: Vec<(Instant, &str)> = Vec::new();
+        while !text.ends_with("0\r\n\r\n") {
+            let count = stream.read(&mut buffer).await.unwrap();
+            text.push_str(std::str::from_utf8(&buffer[..count]).unwrap());
+            for word in ["first", "second"] {
+                if text.contains(word) && !chunks.iter().any(|chunk| chunk.1 == word) {
+                    chunks.push((Instant::now(), word));
+                }
+            }
+        }
+        // The handler sends the second chunk 2 ms after the first; with Nagle it would wait for a delayed ACK (40 ms).
+        let gap = chunks[1].0 - chunks[0].0;
+        assert!(gap < Duration::from_millis(20), "round {round}: {gap:?}");
+    }
+}
+
+#[tokio::test]
+async fn shutdown_lets_requests_in_flight_finish_and_takes_no_new_ones() {
+    let server = Server::start().await;
+    let address = server.address;
+    let (answer, ()) = tokio::join!(server.get("/v1/short", &[]), async {
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        server.shutdown.cancel();
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        assert!(tokio::net::TcpStream::connect(address).await.is_err(), "still accepting");
+    });
+    assert_eq!(answer.status, 200, "the request in flight was answered");
+    tokio::time::timeout(Duration::from_secs(2), server.stopped()).await.expect("serve returns once drained");
+}
+
+#[tokio::test]
+async fn shutdown_does_not_wait_longer_than_the_grace_period() {
+    let server = Server::start().await;
+    let mut stream = server.connect().await;
+    stream.write_all(b"GET /v1/endless HTTP/1.1\r\nHost: x\r\n\r\n").await.unwrap();
+    stream.read_exact(&mut [0; 20]).await.unwrap();
+    server.shutdown.cancel();
+    tokio::time::timeout(Duration::from_secs(3), server.stopped()).await.expect("the grace period is one second");
+}
+
+#[tokio::test]
+async fn metrics_name_route_templates_and_never_paths() {
+    let server = Server::start().await;
+    server.request("POST", "/v1/cases/a-secret-id/evidence", &[], b"x").await;
+    server.get("/v1/another-secret", &[]).await;
+    let text = server.get("/metrics", &[]).await.body;
+    assert!(text.contains("http_server_request_duration_seconds_bucket{"), "{text}");
+    assert!(text.contains("route=\"/v1/cases/{id}/evidence\"") && text.contains("route=\"unmatched\""), "{text}");
+    assert!(!text.contains("secret"), "{text}");
+    for name in ["process_resident_memory_bytes", "docket_build_info", "http_server_connections", "tokio_alive_tasks"] {
+        assert!(text.contains(&format!("# TYPE {name}")), "{name} is missing in {text}");
+    }
+}
