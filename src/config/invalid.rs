@@ -3,6 +3,7 @@
 use std::fmt;
 
 use super::sections::settings;
+use super::setting::Setting;
 
 /// One mistake.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -77,7 +78,7 @@ pub(super) fn nearest_key(key: &str) -> Option<String> {
         // The right name in the wrong section is a near miss, too.
         if last(key) == last(other) { whole.min(2) } else { whole }
     };
-    let (best, near) = settings().map(|setting| setting.key()).map(|other| (distance(&other), other)).min()?;
+    let (best, near) = settings().map(Setting::key).map(|other| (distance(&other), other)).min()?;
     (best <= 1 + key.len() / 5).then_some(near)
 }
 

@@ -193,7 +193,7 @@ fn merge_environment(mut figment: Figment, variables: &[(String, String)], mista
 
 /// Fills the paths that were left empty with their place under `data_dir`.
 fn derive_paths(mut figment: Figment) -> Figment {
-    let data_dir = figment.find_value("data_dir").ok().and_then(|value| value.into_string()).unwrap_or_default();
+    let data_dir = figment.find_value("data_dir").ok().and_then(Value::into_string).unwrap_or_default();
     for setting in settings() {
         let place = match setting.rule {
             Rule::PathUnderDataDir(name) => format!("{}", Path::new(&data_dir).join(name).display()),

@@ -101,6 +101,20 @@ pub struct RequestContext {
     identity: Arc<OnceLock<Identity>>,
 }
 
+impl Default for RequestContext {
+    /// Work that nobody asked for under a name: empty ids, begun now.
+    fn default() -> Self {
+        Self {
+            request_id: String::new(),
+            trace_id: String::new(),
+            traceparent: None,
+            started: Instant::now(),
+            span_id: String::new(),
+            identity: Arc::default(),
+        }
+    }
+}
+
 impl RequestContext {
     /// The context of work done under `span`.
     pub fn new(request_id: String, span: SpanId) -> Self {

@@ -26,9 +26,8 @@ impl Line {
     pub(super) fn of(format: LogFormat) -> Self {
         match format {
             LogFormat::Pretty => Self::Pretty,
-            LogFormat::Json => Self::Json,
             LogFormat::Auto if std::io::stderr().is_terminal() => Self::Pretty,
-            LogFormat::Auto => Self::Json,
+            LogFormat::Auto | LogFormat::Json => Self::Json,
         }
     }
 }
@@ -46,9 +45,14 @@ where
     }
 }
 
+#[allow(clippy::disallowed_methods, reason = "a log line tells when it was really written, also under a test clock")]
+fn now() -> OffsetDateTime {
+    std::time::SystemTime::now().into()
+}
+
 fn json(writer: &mut Writer<'_>, event: &Event<'_>) -> fmt::Result {
     let metadata = event.metadata();
-    let now = OffsetDateTime::from(std::time::SystemTime::now()).format(&Rfc3339).map_err(|_| fmt::Error)?;
+    let now = now().format(&Rfc3339).map_err(|_| fmt::Error)?;
     write!(writer, "{{\"timestamp\":\"{now}\",\"level\":\"{}\",\"target\":", metadata.level())?;
     quote(writer, metadata.target())?;
     let mut message = Message::default();
@@ -70,7 +74,7 @@ fn json(writer: &mut Writer<'_>, event: &Event<'_>) -> fmt::Result {
 
 fn pretty(writer: &mut Writer<'_>, event: &Event<'_>) -> fmt::Result {
     let metadata = event.metadata();
-    let now = OffsetDateTime::from(std::time::SystemTime::now());
+    let now = now();
     let (hour, minute, second, millisecond) = (now.hour(), now.minute(), now.second(), now.millisecond());
     let (colour, dim, plain) = match (writer.has_ansi_escapes(), *metadata.level()) {
         (false, _) => ("", "", ""),

@@ -73,7 +73,7 @@ pub fn init(settings: &Telemetry) -> Result<TelemetryGuard, TelemetryError> {
         .event_format(logs::Line::of(settings.log_format))
         .with_ansi(std::io::stderr().is_terminal())
         .with_writer(std::io::stderr)
-        .with_filter(filter()?.and(filter_fn(|metadata| metadata.is_event())));
+        .with_filter(filter()?.and(filter_fn(is_event)));
     let provider = match settings.otlp_endpoint.as_deref() {
         Some(endpoint) => Some(traces::provider(settings, endpoint)?),
         None => None,
@@ -97,6 +97,10 @@ pub fn init(settings: &Telemetry) -> Result<TelemetryGuard, TelemetryError> {
         tracing::error!(target: "docket::panic", location, "panicked: {message}");
     }));
     Ok(TelemetryGuard { provider })
+}
+
+fn is_event(metadata: &Metadata<'_>) -> bool {
+    metadata.is_event()
 }
 
 /// Spans are exported, and warnings within them; the exporter's own HTTP client is not.

@@ -10,7 +10,7 @@ use crate::config::setting::{Rule, section};
 section! {
     /// PostgreSQL: a given server, or the embedded one when no URL is set.
     Database = "database" {
-        /// Connection of the service, as a role without BYPASSRLS. Also read from DATABASE_URL. Empty: the embedded server.
+        /// Connection of the service, as a role without BYPASSRLS. Also read from `DATABASE_URL`. Empty: the embedded server.
         #[serde(deserialize_with = "optional_secret")]
         url: Option<SecretString> = "\"\"", Rule::SecretUrl(&["postgres", "postgresql"]);
         /// Connection that owns the tables and migrates them. Empty: the same as `url`.

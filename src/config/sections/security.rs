@@ -14,13 +14,13 @@ section! {
         /// Key that signs pagination cursors. Empty: generated under `data_dir` on the first start; set the same on all replicas.
         #[serde(deserialize_with = "optional_secret")]
         cursor_key: Option<SecretString> = "\"\"", Rule::SecretKey;
-        + /// OpenID Connect bearer tokens.
+        + /// Bearer tokens of another provider.
         oidc: Oidc;
     }
 }
 
 section! {
-    /// Bearer tokens of an OpenID Connect provider, beside API keys.
+    /// Bearer tokens of a provider of `OpenID` Connect, beside API keys.
     Oidc = "security.oidc" {
         /// Whether such tokens are accepted; then issuer, audience and `jwks_url` are required.
         enabled: bool = "false", Rule::Flag;

@@ -1,7 +1,7 @@
 //! The command line: one file a subcommand, each with `Args` and `run`.
 //!
-//! To add one: write `name.rs` with `Args` (clap) and `run`, then a line in [`Command`] and one in [`dispatch`] (with
-//! settings, logs and a runtime) or in [`main`] (without).
+//! To add one: write `name.rs` with `Args` (clap) and `run`, then a line in [`Command`] and one in [`main`]: through
+//! [`with_service`] if it needs settings, logs and a runtime, directly if not.
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "the command line talks to people by these streams")]
 
 mod completions;
@@ -67,7 +67,7 @@ pub fn main() -> ExitCode {
     let outcome = match cli.command {
         Command::Config(args) => config::run(&args, &sources),
         Command::Completions(args) => completions::run(&args),
-        command => with_service(&sources, |loaded| dispatch(command, loaded)),
+        Command::Serve(args) => with_service(&sources, |loaded| serve::run(args, loaded)),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
@@ -75,14 +75,6 @@ pub fn main() -> ExitCode {
             eprintln!("{failure}");
             failure.exit_code()
         }
-    }
-}
-
-/// The commands that need settings, telemetry and a runtime.
-async fn dispatch(command: Command, loaded: Loaded) -> Result<(), Failure> {
-    match command {
-        Command::Serve(args) => serve::run(args, loaded).await,
-        Command::Config(_) | Command::Completions(_) => Ok(()),
     }
 }
 
@@ -96,6 +88,7 @@ fn sources(cli: &Cli) -> Sources {
     Sources::of_process(cli.config.clone(), flags)
 }
 
+/// Runs a command with settings, telemetry and a runtime, and flushes telemetry at the end.
 fn with_service<F>(sources: &Sources, command: impl FnOnce(Loaded) -> F) -> Result<(), Failure>
 where
     F: Future<Output = Result<(), Failure>>,

@@ -3,6 +3,7 @@
 pub mod case_body;
 pub mod case_list;
 pub mod cases;
+mod connection_activity;
 pub mod cursor;
 pub mod extract;
 pub mod form;

@@ -1,9 +1,7 @@
 //! The HTTP server: accepts connections, bounds how long each may dawdle, drains them on shutdown.
 //!
 //! hyper's own timer for request heads does not run before the version of HTTP is known, and it treats an idle
-//! connection like a slow one; so each connection has a watchdog of its own (see [`activity`](self::activity)).
-
-mod activity;
+//! connection like a slow one; so each connection has a watchdog of its own (see [`Activity`]).
 
 use std::io;
 use std::net::SocketAddr;
@@ -24,7 +22,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tower::ServiceExt;
 
-use self::activity::{Activity, Guarded, Verdict, WatchedStream};
+use super::connection_activity::{Activity, Guarded, Verdict, WatchedStream};
 use crate::config;
 use crate::telemetry::metrics::{HTTP_CONNECTIONS, HTTP_CONNECTIONS_CLOSED};
 

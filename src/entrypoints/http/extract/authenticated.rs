@@ -51,6 +51,7 @@ pub async fn authenticate(parts: &Parts, state: &ApiState) -> Result<Caller, Pro
         actor.kind = PrincipalKind::Service;
     }
     let context = parts.extensions.get::<RequestContext>().cloned().unwrap_or_default();
+    context.identify(actor.tenant_id.to_string(), actor.principal_id.to_string());
     Ok(Caller { actor, request_id: context.request_id, trace_id: context.trace_id, traceparent: context.traceparent })
 }
 

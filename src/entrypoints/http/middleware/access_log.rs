@@ -14,10 +14,13 @@ use crate::telemetry::metrics::{HTTP_ACTIVE, HTTP_DURATION};
 /// What nginx calls it when the client closed the connection before the answer.
 const CLIENT_LEFT: u16 = 499;
 
+/// Method, status and their histogram.
+type Series = (&'static str, u16, Histogram);
+
 /// The histogram of each (route, method, status), kept because looking one up in the recorder allocates its labels.
 pub(super) struct Observations {
     active: Gauge,
-    durations: RwLock<HashMap<Box<str>, Vec<(&'static str, u16, Histogram)>>>,
+    durations: RwLock<HashMap<Box<str>, Vec<Series>>>,
 }
 
 impl Default for Observations {
@@ -28,7 +31,7 @@ impl Default for Observations {
 
 impl Observations {
     fn observe(&self, route: &str, method: &'static str, status: u16, seconds: f64) {
-        let find = |entries: &Vec<(&'static str, u16, Histogram)>| {
+        let find = |entries: &Vec<Series>| {
             entries.iter().find(|entry| entry.0 == method && entry.1 == status).map(|entry| entry.2.clone())
         };
         let known = self.durations.read().get(route).and_then(find);
