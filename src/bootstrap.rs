@@ -1,32 +1,132 @@
 //! The composition root: the only file that names both ports and adapters.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::Context;
+use secrecy::{ExposeSecret, SecretString};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
-use crate::adapters::system::SystemClock;
+use crate::adapters::postgres::health::{DatabaseProbe, RowSecurityProbe};
+use crate::adapters::postgres::open::{OpenDatabase, OpenSettings, open};
+use crate::adapters::postgres::{PgCaseReader, PgCaseStore, PgKeyStore, Pool};
+use crate::adapters::system::{SystemClock, secret_file};
+use crate::application::cases::CaseWriting;
+use crate::application::ports::health::HealthProbe;
+use crate::application::ports::{CaseReader, Clock};
+use crate::application::tenancy::Authenticator;
 use crate::config::Config;
+use crate::entrypoints::http::cursor::CursorSigner;
 use crate::entrypoints::http::health::HealthBoard;
 use crate::entrypoints::http::middleware::{Shell, ShellSettings, wrap};
-use crate::entrypoints::http::{metrics, problem_pages, server};
+use crate::entrypoints::http::state::{ApiParts, ApiState};
+use crate::entrypoints::http::{docs, metrics, problem_pages, router, server};
 use crate::telemetry;
 
+/// The adapters behind the ports, ready to be put into the service or a command.
+#[derive(Clone)]
+pub struct Parts {
+    pool: Pool,
+    /// The time and fresh ids.
+    pub clock: Arc<dyn Clock>,
+    /// Reading cases.
+    pub cases: Arc<dyn CaseReader>,
+}
+
+impl Parts {
+    /// The adapters over an open pool.
+    pub fn from_pool(pool: Pool) -> Self {
+        let cases = Arc::new(PgCaseReader::new(pool.clone()));
+        Self { clock: Arc::new(SystemClock::new()), cases, pool }
+    }
+
+    /// The one way to write cases.
+    pub fn writing(&self, config: &Config) -> CaseWriting {
+        CaseWriting {
+            store: Arc::new(PgCaseStore::new(self.pool.clone())),
+            clock: self.clock.clone(),
+            key_lifetime: time::Duration::hours(i64::from(config.idempotency.ttl_hours)),
+        }
+    }
+
+    fn probes(&self) -> Vec<Arc<dyn HealthProbe>> {
+        vec![Arc::new(DatabaseProbe(self.pool.clone())), Arc::new(RowSecurityProbe(self.pool.clone()))]
+    }
+
+    fn api_state(&self, config: &Config) -> anyhow::Result<ApiState> {
+        let keys = Arc::new(PgKeyStore::new(self.pool.clone()));
+        let memory = Duration::from_secs(config.security.api_key_cache_seconds);
+        Ok(ApiState::new(ApiParts {
+            writing: self.writing(config),
+            cases: self.cases.clone(),
+            clock: self.clock.clone(),
+            authenticator: Arc::new(Authenticator::new(keys, None, self.clock.clone(), memory)),
+            cursors: CursorSigner::new(cursor_key(config)?),
+            public_url: config.public_url(),
+            page_size_default: config.limits.page_size_default,
+            page_size_max: config.limits.page_size_max,
+        }))
+    }
+}
+
+/// Opens the database that the configuration names: starts or adopts the embedded one, migrates, connects.
+pub async fn database(config: &Config) -> anyhow::Result<OpenDatabase> {
+    let section = &config.database;
+    let text = |secret: &Option<SecretString>| secret.as_ref().map(|url| url.expose_secret().to_owned());
+    let settings = OpenSettings {
+        url: text(&section.url),
+        migration_url: text(&section.migration_url),
+        embedded_data_dir: section.embedded_data_dir.clone(),
+        embedded_install_dir: section.embedded_install_dir.clone(),
+        pool_size: section.pool_size,
+        acquire_timeout: Duration::from_millis(section.acquire_timeout_ms),
+        statement_timeout: Duration::from_millis(section.statement_timeout_ms),
+    };
+    open(&settings).await.context("cannot open the database")
+}
+
 /// Builds the service from `config` and runs it until `shutdown` is cancelled and the requests in flight have finished.
-pub async fn serve(mut config: Config, shutdown: CancellationToken) -> anyhow::Result<()> {
+pub async fn serve(config: Config, shutdown: CancellationToken) -> anyhow::Result<()> {
     let bind = config.server.bind;
     let listener = TcpListener::bind(bind).await.with_context(|| format!("cannot listen on {bind} (server.bind)"))?;
+    let database = database(&config).await?;
+    let outcome = run(config, Parts::from_pool(database.pool.clone()), listener, shutdown).await;
+    database.close().await.context("cannot close the database")?;
+    outcome
+}
+
+/// Runs the service over given parts on a listener.
+pub async fn run(
+    mut config: Config,
+    parts: Parts,
+    listener: TcpListener,
+    shutdown: CancellationToken,
+) -> anyhow::Result<()> {
     // Port 0 takes a free one; links must name the real one.
     config.server.bind = listener.local_addr()?;
     let upkeep = tokio::spawn(telemetry::metrics::upkeep());
-    let health = HealthBoard::new(Vec::new(), shutdown.clone());
-    let router = health.routes().merge(metrics::routes()).merge(problem_pages::routes());
-    let shell = Shell::new(ShellSettings::from(&config), Arc::new(SystemClock::new()));
+    let health = HealthBoard::new(parts.probes(), shutdown.clone());
+    let (api, document) = router::api(parts.api_state(&config)?);
+    let router = api.merge(health.routes()).merge(metrics::routes()).merge(problem_pages::routes());
+    let router = router.merge(docs::routes(document, &config.public_url()));
+    let shell = Shell::new(ShellSettings::from(&config), parts.clock.clone());
     health.mark_started();
     tracing::info!(url = config.public_url(), "listening");
     server::serve(listener, wrap(router, shell), (&config.server).into(), shutdown).await?;
     upkeep.abort();
     tracing::info!("stopped");
     Ok(())
+}
+
+/// The key that signs cursors: configured, or made once and kept under the data directory.
+fn cursor_key(config: &Config) -> anyhow::Result<[u8; 32]> {
+    if let Some(configured) = &config.security.cursor_key {
+        let mut key = [0; 32];
+        hex::decode_to_slice(configured.expose_secret(), &mut key)
+            .context("security.cursor_key is not 64 hex digits")?;
+        return Ok(key);
+    }
+    let path = config.data_dir.join("cursor.key");
+    secret_file::read_or_create(&path).with_context(|| format!("cannot keep the cursor key in {}", path.display()))
 }

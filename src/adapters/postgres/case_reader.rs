@@ -228,6 +228,8 @@ fn push_filter(query: &mut QueryBuilder<Postgres>, viewer: Viewer, filter: &Case
         query.push(" AND closed_at IS NULL AND due_at < ").push_bind(before);
     }
     if let Some(text) = &filter.text {
+        // A text without any word (only stop words or signs) finds nothing, rather than everything.
+        query.push(" AND numnode(websearch_to_tsquery('english', ").push_bind(text.clone()).push(")) > 0");
         query.push(" AND search @@ (websearch_to_tsquery('english', ").push_bind(text.clone());
         query.push(") && ").push_bind(format!("'tenant:{}'", viewer.tenant_id)).push("::tsquery)");
     }

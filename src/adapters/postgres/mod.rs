@@ -11,10 +11,12 @@ pub mod case_row;
 pub mod case_store;
 pub mod embedded;
 pub mod error;
+pub mod health;
 pub mod key_store;
+pub mod open;
 pub mod pool;
 
 pub use case_reader::PgCaseReader;
 pub use case_store::PgCaseStore;
 pub use key_store::PgKeyStore;
-pub use pool::{connect, migrate};
+pub use pool::{Pool, connect, migrate};

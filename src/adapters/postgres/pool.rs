@@ -9,6 +9,9 @@ use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use super::error::store_error;
 use crate::application::ports::StoreError;
 
+/// Connections to PostgreSQL, under a name that the composition root can say without naming the driver.
+pub type Pool = PgPool;
+
 /// How to connect; see the configuration's section `database`.
 #[derive(Debug, Clone)]
 pub struct PoolSettings {

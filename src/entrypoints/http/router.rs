@@ -2,6 +2,7 @@
 
 use utoipa::OpenApi;
 use utoipa::openapi::OpenApi as Document;
+use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityRequirement, SecurityScheme};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
@@ -19,6 +20,18 @@ use super::{case_list, cases, transitions};
 )]
 struct Skeleton;
 
+/// Says how callers authenticate: every operation wants a bearer credential.
+fn with_security(mut document: Document) -> Document {
+    let scheme = HttpBuilder::new()
+        .scheme(HttpAuthScheme::Bearer)
+        .description(Some("An API key (`dk_...`) or, where configured, an OIDC token"))
+        .build();
+    let components = document.components.get_or_insert_default();
+    components.add_security_scheme("bearer", SecurityScheme::Http(scheme));
+    document.security = Some(vec![SecurityRequirement::new("bearer", Vec::<String>::new())]);
+    document
+}
+
 /// The API's routes without middleware, and the document that describes them.
 pub fn api(state: ApiState) -> (axum::Router, Document) {
     let (router, document) = OpenApiRouter::<ApiState>::with_openapi(Skeleton::openapi())
@@ -30,5 +43,5 @@ pub fn api(state: ApiState) -> (axum::Router, Document) {
         .routes(routes!(transitions::post_note))
         .routes(routes!(transitions::post_link))
         .split_for_parts();
-    (router.with_state(state), document)
+    (router.with_state(state), with_security(document))
 }

@@ -9,8 +9,8 @@ use http::request::Parts;
 use crate::application::error::UseCaseError;
 use crate::application::request::Caller;
 use crate::entrypoints::http::problem::{Problem, ProblemKind};
-use crate::entrypoints::http::request_context::RequestContext;
 use crate::entrypoints::http::state::ApiState;
+use crate::telemetry::RequestContext;
 
 /// Names the person a program acts for; recorded in the audit trail, grants nothing.
 const ON_BEHALF_OF: &str = "docket-on-behalf-of";

@@ -1,0 +1,155 @@
+//! The Idempotency-Key table of the API's promises, row by row.
+
+use docket_domain::principal::Role;
+use http::Method;
+use serde_json::{Value, json};
+
+use crate::support::{Answer, TestApp, complete_case};
+
+async fn create(app: &TestApp, key: &str, body: &Value) -> Answer {
+    let request = app.request(Method::POST, "/v1/cases", app.key(Role::Reporter));
+    Answer::of(request.header("idempotency-key", key).json(body)).await
+}
+
+async fn rows(app: &TestApp) -> (i64, i64, i64, i64) {
+    sqlx::query_as(
+        "SELECT (SELECT count(*) FROM docket.cases), (SELECT count(*) FROM docket.audit_events),
+                (SELECT count(*) FROM docket.outbox_events), (SELECT count(*) FROM docket.idempotency_keys)",
+    )
+    .fetch_one(&app.superuser().await)
+    .await
+    .unwrap()
+}
+
+#[tokio::test]
+async fn a_missing_key_is_refused_before_anything_happens() {
+    let app = TestApp::start().await;
+    let request = app.request(Method::POST, "/v1/cases", app.key(Role::Reporter)).json(&complete_case());
+    Answer::of(request).await.assert_problem(400, "idempotency-key-missing");
+    assert_eq!(rows(&app).await, (0, 0, 0, 0));
+}
+
+#[tokio::test]
+async fn malformed_and_repeated_keys_are_refused() {
+    let app = TestApp::start().await;
+    for bad in ["", "with space", &"k".repeat(256)] {
+        let answer = create(&app, bad, &complete_case()).await;
+        assert_eq!(answer.status, 400, "{bad:?}: {}", answer.text);
+    }
+    let request = app.request(Method::POST, "/v1/cases", app.key(Role::Reporter)).json(&complete_case());
+    let twice = request.header("idempotency-key", "one").header("idempotency-key", "two");
+    assert_eq!(Answer::of(twice).await.status, 400);
+}
+
+#[tokio::test]
+async fn a_replayed_request_gets_the_same_bytes_and_writes_nothing() {
+    let app = TestApp::start().await;
+    let first = create(&app, "key-1", &complete_case()).await;
+    assert_eq!(first.status, 201, "{}", first.text);
+    assert_eq!(first.header("idempotent-replayed"), "");
+    let before = rows(&app).await;
+    let replay = create(&app, "key-1", &complete_case()).await;
+    assert_eq!((replay.status, &replay.text), (201, &first.text));
+    for header in ["etag", "location"] {
+        assert_eq!(replay.header(header), first.header(header));
+    }
+    assert_eq!(replay.header("idempotent-replayed"), "true");
+    assert_eq!(rows(&app).await, before);
+    assert_eq!(before, (1, 1, 1, 1));
+}
+
+#[tokio::test]
+async fn members_in_another_order_are_the_same_request_and_another_body_is_not() {
+    let app = TestApp::start().await;
+    let request = |body: &'static str| {
+        let request = app.request(Method::POST, "/v1/cases", app.key(Role::Reporter));
+        Answer::of(request.header("idempotency-key", "k").header("content-type", "application/json").body(body))
+    };
+    assert_eq!(request(r#"{"title": "a", "narrative": "b"}"#).await.status, 201);
+    assert_eq!(request(r#"{"narrative":"b","title":"a"}"#).await.header("idempotent-replayed"), "true");
+    request(r#"{"narrative":"b","title":"c"}"#).await.assert_problem(422, "idempotency-key-reused");
+}
+
+#[tokio::test]
+async fn a_replay_stands_before_the_precondition() {
+    let app = TestApp::start().await;
+    let id = app.draft().await["id"].as_str().unwrap().to_owned();
+    let send = || {
+        let path = format!("/v1/cases/{id}/transitions");
+        let request = app.request(Method::POST, &path, app.key(Role::Reporter)).header("if-match", "\"v1\"");
+        Answer::of(request.header("idempotency-key", "submit-1").json(&json!({"command": "submit"})))
+    };
+    let (first, replay) = (send().await, send().await);
+    assert_eq!((first.status, replay.status), (200, 200), "{}", replay.text);
+    assert_eq!(first.text, replay.text);
+}
+
+#[tokio::test]
+async fn a_refusal_of_the_domain_is_stored_and_replayed() {
+    let app = TestApp::start().await;
+    let id = app.draft().await["id"].as_str().unwrap().to_owned();
+    let send = || {
+        let path = format!("/v1/cases/{id}/transitions");
+        let request = app.request(Method::POST, &path, app.key(Role::Supervisor)).header("if-match", "\"v1\"");
+        Answer::of(request.header("idempotency-key", "close-1").json(&json!({"command": "close"})))
+    };
+    let (first, replay) = (send().await, send().await);
+    let problem = first.assert_problem(409, "conflict");
+    assert_eq!(problem["guards"][0]["guard"], "state");
+    assert_eq!(replay.text, first.text);
+    assert_eq!(replay.header("idempotent-replayed"), "true");
+    assert_eq!(rows(&app).await, (1, 2, 1, 2), "one record of the refusal, no event");
+}
+
+#[tokio::test]
+async fn a_denial_is_recorded_and_not_stored_under_the_key() {
+    let app = TestApp::start().await;
+    let id = app.draft().await["id"].as_str().unwrap().to_owned();
+    app.command_at(&id, Role::Reporter, &json!({"command": "close"}), "\"v1\"").await.assert_problem(403, "forbidden");
+    assert_eq!(rows(&app).await.3, 1, "only the creation's answer is stored");
+}
+
+#[tokio::test]
+async fn another_principal_may_use_the_same_key() {
+    let app = TestApp::start().await;
+    assert_eq!(create(&app, "shared", &complete_case()).await.status, 201);
+    let request = app.request(Method::POST, "/v1/cases", app.key(Role::Caseworker));
+    let other = Answer::of(request.header("idempotency-key", "shared").json(&complete_case())).await;
+    assert_eq!((other.status, other.header("idempotent-replayed")), (201, ""));
+}
+
+#[tokio::test]
+async fn an_expired_key_counts_as_new() {
+    let app = TestApp::start().await;
+    assert_eq!(create(&app, "old", &complete_case()).await.status, 201);
+    let aged = "UPDATE docket.idempotency_keys SET expires_at = now() - interval '1 second'";
+    sqlx::query(aged).execute(&app.superuser().await).await.unwrap();
+    let again = create(&app, "old", &json!({"title": "another request"})).await;
+    assert_eq!((again.status, again.header("idempotent-replayed")), (201, ""));
+    assert_eq!(rows(&app).await, (2, 2, 2, 1));
+}
+
+#[tokio::test]
+async fn a_request_whose_key_is_held_by_a_running_one_is_told_to_wait() {
+    let app = TestApp::start().await;
+    // A held row lock keeps the first request inside its transaction, with the key's lock in its hands.
+    let id = app.draft().await["id"].as_str().unwrap().to_owned();
+    let superuser = app.superuser().await;
+    let mut blocker = superuser.begin().await.unwrap();
+    sqlx::query("SELECT 1 FROM docket.cases FOR UPDATE").execute(&mut *blocker).await.unwrap();
+    let send = || {
+        let path = format!("/v1/cases/{id}/transitions");
+        let request = app.request(Method::POST, &path, app.key(Role::Reporter)).header("if-match", "\"v1\"");
+        Answer::of(request.header("idempotency-key", "slow").json(&json!({"command": "submit"})))
+    };
+    let first = send();
+    tokio::pin!(first);
+    let waited = tokio::time::timeout(std::time::Duration::from_millis(300), &mut first).await;
+    assert!(waited.is_err(), "the first request waits for the row");
+    let second = send().await;
+    second.assert_problem(409, "idempotency-request-in-flight");
+    assert_eq!(second.header("retry-after"), "1");
+    blocker.rollback().await.unwrap();
+    assert_eq!(first.await.status, 200);
+    assert_eq!(send().await.header("idempotent-replayed"), "true");
+}
