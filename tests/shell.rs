@@ -119,26 +119,27 @@ async fn a_connection_that_sends_nothing_or_half_a_head_is_closed() {
 }
 
 #[tokio::test]
-async fn the_first_byte_of_a_stream_is_not_held_back_on_a_reused_connection() {
+async fn the_first_chunk_of_a_stream_is_not_held_back_on_a_reused_connection() {
     let server = Server::start().await;
     let mut stream = server.connect().await;
-    for round in 0..10 {
+    let mut waits = Vec::new();
+    for _ in 0..21 {
+        let began = Instant::now();
         stream.write_all(b"GET /v1/stream HTTP/1.1\r\nHost: x\r\n\r\n").await.unwrap();
-        let (mut text, mut buffer) = (String::new(), [0; 1024]);
-        let mut chunks: Vec<(Instant, &str)> = Vec::new();
+        let (mut text, mut buffer, mut wait) = (String::new(), [0; 1024], None);
         while !text.ends_with("0\r\n\r\n") {
             let count = stream.read(&mut buffer).await.unwrap();
             text.push_str(std::str::from_utf8(&buffer[..count]).unwrap());
-            for word in ["first", "second"] {
-                if text.contains(word) && !chunks.iter().any(|chunk| chunk.1 == word) {
-                    chunks.push((Instant::now(), word));
-                }
+            if text.contains("first") {
+                wait.get_or_insert_with(|| began.elapsed());
             }
         }
-        // The handler sends the second chunk 2 ms after the first; with Nagle it would wait for a delayed ACK (40 ms).
-        let gap = chunks[1].0 - chunks[0].0;
-        assert!(gap < Duration::from_millis(20), "round {round}: {gap:?}");
+        waits.push(wait.unwrap());
     }
+    // The handler sends the first chunk 2 ms after the head; Nagle's algorithm would hold it until the client's delayed
+    // ACK of the head, 40 ms later. The median, because a busy machine may hold up a few.
+    waits.sort();
+    assert!(waits[10] < Duration::from_millis(20), "{waits:?}");
 }
 
 #[tokio::test]
