@@ -8,6 +8,7 @@ mod support;
 mod bad_input;
 mod case_lists;
 mod concurrency;
+mod documents;
 mod idempotency;
 mod isolation;
 mod lifecycle;

@@ -29,6 +29,7 @@ pub const ROOMS: &[&str] = &[
     "entrypoints",
     "entrypoints/cli",
     "entrypoints/http",
+    "entrypoints/http/extract",
     "entrypoints/http/middleware",
     "entrypoints/worker",
     "telemetry",

@@ -5,6 +5,7 @@ pub mod case_list;
 pub mod cases;
 mod connection_activity;
 pub mod cursor;
+pub mod deprecated;
 pub mod docs;
 pub mod extract;
 pub mod form;

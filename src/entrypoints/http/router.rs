@@ -7,7 +7,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::state::ApiState;
-use super::{case_list, cases, transitions};
+use super::{case_list, cases, deprecated, transitions};
 
 #[derive(OpenApi)]
 #[openapi(
@@ -33,9 +33,11 @@ fn with_security(mut document: Document) -> Document {
 }
 
 /// The API's routes without middleware, and the document that describes them.
+#[allow(deprecated, reason = "deprecated routes are served until their sunset")]
 pub fn api(state: ApiState) -> (axum::Router, Document) {
     let (router, document) = OpenApiRouter::<ApiState>::with_openapi(Skeleton::openapi())
         .routes(routes!(cases::post_case, case_list::list_cases))
+        .routes(routes!(deprecated::search_cases))
         .routes(routes!(cases::get_case, cases::patch_case, cases::remove_case))
         .routes(routes!(transitions::post_transition))
         .routes(routes!(transitions::get_actions))
