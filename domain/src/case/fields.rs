@@ -126,6 +126,8 @@ pub fn edit(
     if let Some(severity) = severity.filter(|severity| *severity != case.severity) {
         next.severity = severity;
         next.due_at = case.due_at.map(|_| deadline::due_at(now, severity, calendar));
+        // The new deadline counts from now, so a pause that began earlier must not be added to it a second time.
+        next.clock_paused_at = case.clock_paused_at.map(|_| now);
     }
     Ok(next)
 }

@@ -88,12 +88,23 @@ impl Guard {
 
     /// Judges the guard: `Ok`, or the sentence that says why not and what would help.
     ///
-    /// A guard on input holds when no input is being looked at (`facts.input` is none).
+    /// When no input is being looked at (`facts.input` is none), a guard on input holds if some input would satisfy it.
     pub fn check(self, facts: &Facts<'_>) -> Result<(), String> {
-        if self.needs_input() {
-            return facts.input.map_or(Ok(()), |input| self.check_input(facts, input));
+        match facts.input {
+            Some(input) if self.needs_input() => self.check_input(facts, input),
+            None if self.needs_input() => self.foresee(facts),
+            _ => self.check_case(facts),
         }
-        self.check_case(facts)
+    }
+
+    /// Whether any input could satisfy the guard. Only one can be out of reach: who may assign nobody but itself, and
+    /// reported the case, can assign nobody.
+    fn foresee(self, facts: &Facts<'_>) -> Result<(), String> {
+        let only_itself = !facts.actor.roles.intersects(SUPERVISION);
+        let out_of_reach = only_itself && facts.case.reporter_id == facts.actor.principal_id;
+        holds(self != Self::NewAssigneeNotReporter || !out_of_reach, || {
+            "you reported this case; ask a supervisor to assign somebody else".to_owned()
+        })
     }
 
     fn check_case(self, facts: &Facts<'_>) -> Result<(), String> {
@@ -160,7 +171,7 @@ impl Guard {
                 }),
             },
             Self::CaseworkerAssignsItself => {
-                let anyone = facts.actor.roles.intersects(Roles::of(&[Role::Supervisor, Role::System]));
+                let anyone = facts.actor.roles.intersects(SUPERVISION);
                 holds(anyone || input.assignee_id == Some(facts.actor.principal_id), || {
                     "a caseworker may assign only itself; ask a supervisor to assign somebody else".to_owned()
                 })
@@ -177,6 +188,8 @@ impl Guard {
     }
 }
 
+/// Roles that assign anyone.
+const SUPERVISION: Roles = Roles::of(&[Role::Supervisor, Role::System]);
 /// Roles that act on cases of others.
 const STAFF: Roles = Roles::of(&[Role::Caseworker, Role::Supervisor, Role::System]);
 
