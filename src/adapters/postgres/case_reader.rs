@@ -28,6 +28,7 @@ impl PgCaseReader {
 
 #[async_trait]
 impl CaseReader for PgCaseReader {
+    #[tracing::instrument(name = "SELECT cases", skip_all, fields(otel.kind = "client", db.system.name = "postgresql"))]
     async fn get(&self, tenant: TenantId, case: CaseId) -> Result<Option<StoredCase>, StoreError> {
         let nobody: Option<uuid::Uuid> = None;
         let no_key: Option<&str> = None;
@@ -39,6 +40,7 @@ impl CaseReader for PgCaseReader {
         row.map(|row| StoredCase::try_from(case_row!(row))).transpose()
     }
 
+    #[tracing::instrument(name = "SELECT cases list", skip_all, fields(otel.kind = "client", db.system.name = "postgresql"))]
     async fn list(
         &self,
         viewer: Viewer,
@@ -56,6 +58,7 @@ impl CaseReader for PgCaseReader {
         rows.into_iter().map(|row| StoredCase::try_from(row).map(|stored| stored.case)).collect()
     }
 
+    #[tracing::instrument(name = "SELECT cases count", skip_all, fields(otel.kind = "client", db.system.name = "postgresql"))]
     async fn count(&self, viewer: Viewer, filter: &CaseFilter) -> Result<u64, StoreError> {
         let mut query = tenant_query(viewer, "SELECT count(*) FROM docket.cases");
         push_filter(&mut query, viewer, filter);
@@ -64,6 +67,7 @@ impl CaseReader for PgCaseReader {
         Ok(unsigned(count))
     }
 
+    #[tracing::instrument(name = "SELECT case_notes", skip_all, fields(otel.kind = "client", db.system.name = "postgresql"))]
     async fn notes(
         &self,
         tenant: TenantId,
@@ -96,6 +100,7 @@ impl CaseReader for PgCaseReader {
             .collect())
     }
 
+    #[tracing::instrument(name = "SELECT case_evidence", skip_all, fields(otel.kind = "client", db.system.name = "postgresql"))]
     async fn evidence(&self, tenant: TenantId, case: CaseId) -> Result<Vec<EvidenceItem>, StoreError> {
         let rows = sqlx::query!(
             "WITH context AS MATERIALIZED (SELECT set_config('docket.tenant', $1, true) IS NOT NULL AS ready)
@@ -125,6 +130,7 @@ impl CaseReader for PgCaseReader {
             .collect()
     }
 
+    #[tracing::instrument(name = "SELECT case_links", skip_all, fields(otel.kind = "client", db.system.name = "postgresql"))]
     async fn links(&self, viewer: Viewer, case: CaseId) -> Result<Vec<LinkItem>, StoreError> {
         let rows = sqlx::query!(
             "WITH context AS MATERIALIZED (SELECT set_config('docket.tenant', $1, true) IS NOT NULL AS ready)

@@ -30,6 +30,7 @@ impl PgCaseStore {
 
 #[async_trait]
 impl CaseStore for PgCaseStore {
+    #[tracing::instrument(name = "SELECT cases", skip_all, fields(otel.kind = "client", db.system.name = "postgresql"))]
     async fn load(&self, tenant: TenantId, case: CaseId, key: Option<KeyScope<'_>>) -> Result<Loaded, StoreError> {
         let principal = key.map(|scope| scope.principal_id.0);
         let name = key.map(|scope| scope.key.as_str());
@@ -50,6 +51,7 @@ impl CaseStore for PgCaseStore {
         Ok(Loaded { case: Some(StoredCase::try_from(case_row!(row))?), answer })
     }
 
+    #[tracing::instrument(name = "SELECT idempotency_keys", skip_all, fields(otel.kind = "client", db.system.name = "postgresql"))]
     async fn load_answer(&self, tenant: TenantId, key: KeyScope<'_>) -> Result<Option<StoredAnswer>, StoreError> {
         let row = sqlx::query_file!(
             "src/adapters/postgres/sql/load_answer.sql",
@@ -75,6 +77,7 @@ impl CaseStore for PgCaseStore {
         .transpose()
     }
 
+    #[tracing::instrument(name = "DELETE idempotency_keys", skip_all, fields(otel.kind = "client", db.system.name = "postgresql"))]
     async fn forget_expired(&self, tenant: TenantId, key: KeyScope<'_>, now: OffsetDateTime) -> Result<(), StoreError> {
         sqlx::query!(
             "WITH context AS MATERIALIZED (SELECT set_config('docket.tenant', $1, true) IS NOT NULL AS ready)
@@ -91,6 +94,7 @@ impl CaseStore for PgCaseStore {
         Ok(())
     }
 
+    #[tracing::instrument(name = "UPDATE cases", skip_all, fields(otel.kind = "client", db.system.name = "postgresql"))]
     async fn commit(&self, write: &CaseWrite) -> Result<Commit, StoreError> {
         let more = !write.attachments.is_empty() || matches!(write.change, RowChange::Fields | RowChange::Delete);
         let result = if write.change == RowChange::Insert {

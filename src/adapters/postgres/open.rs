@@ -41,12 +41,11 @@ pub struct OpenDatabase {
 
 /// Starts or adopts the server where it is ours, applies missing migrations, connects.
 pub async fn open(settings: &OpenSettings) -> Result<OpenDatabase, StoreError> {
-    let (url, owner_url, embedded) = match &settings.url {
-        Some(url) => (url.clone(), settings.migration_url.clone().unwrap_or_else(|| url.clone()), None),
-        None => {
-            let server = start_embedded(settings).await?;
-            (server.url("docket_app", DATABASE), server.url(server.superuser(), DATABASE), Some(server))
-        }
+    let (url, owner_url, embedded) = if let Some(url) = &settings.url {
+        (url.clone(), settings.migration_url.clone().unwrap_or_else(|| url.clone()), None)
+    } else {
+        let server = start_embedded(settings).await?;
+        (server.url("docket_app", DATABASE), server.url(server.superuser(), DATABASE), Some(server))
     };
     migrate(&owner_url).await?;
     let pool = connect(&PoolSettings {

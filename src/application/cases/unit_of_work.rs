@@ -59,6 +59,7 @@ pub struct ChangeRequest<'a> {
 
 impl CaseWriting {
     /// Changes a case by what `decide` makes of it; see the steps at the top of this file.
+    #[tracing::instrument(name = "unit_of_work", skip_all, fields(action = request.action))]
     pub async fn change<D>(&self, request: ChangeRequest<'_>, mut decide: D) -> Result<Written, UseCaseError>
     where
         D: FnMut(&Case, OffsetDateTime) -> Result<Decision, UseCaseError> + Send,
@@ -95,6 +96,7 @@ impl CaseWriting {
     }
 
     /// Creates a case by what `decide` makes of a fresh id.
+    #[tracing::instrument(name = "unit_of_work", skip_all, fields(action = "case.create"))]
     pub async fn create<D>(
         &self,
         caller: &Caller,

@@ -39,7 +39,7 @@ impl Authenticator {
         memory: Duration,
     ) -> Self {
         let known = Cache::builder().max_capacity(CACHE_CAPACITY).time_to_live(memory).build();
-        let touched = Cache::builder().max_capacity(CACHE_CAPACITY).time_to_live(Duration::from_secs(60)).build();
+        let touched = Cache::builder().max_capacity(CACHE_CAPACITY).time_to_live(Duration::from_mins(1)).build();
         Self { keys, tokens, clock, known, touched }
     }
 

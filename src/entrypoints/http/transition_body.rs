@@ -163,7 +163,8 @@ mod tests {
     #[test]
     fn every_command_says_which_members_it_lacks() {
         for command in Command::ALL {
-            let parsed = parse_transition(json!({"command": command.as_str()})).ok().expect("a known command");
+            let parsed =
+                parse_transition(json!({"command": command.as_str()})).unwrap_or_else(|_| panic!("a known command"));
             let lacking = parsed.command.input.err().unwrap_or_default();
             assert_eq!(lacking.len(), required_members(*command).len(), "{command}: {lacking:?}");
         }
@@ -171,7 +172,8 @@ mod tests {
 
     #[test]
     fn members_of_other_commands_are_refused() {
-        let parsed = parse_transition(json!({"command": "submit", "reason": "x"})).ok().expect("a known command");
+        let parsed =
+            parse_transition(json!({"command": "submit", "reason": "x"})).unwrap_or_else(|_| panic!("a known command"));
         assert_eq!(parsed.command.input.expect_err("mistake")[0].pointer, "/reason");
     }
 

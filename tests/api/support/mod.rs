@@ -63,7 +63,7 @@ impl TestApp {
         change(&mut config);
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
-        config.server.public_url = url.clone();
+        config.server.public_url.clone_from(&url);
         let shutdown = CancellationToken::new();
         let parts = bootstrap::Parts::from_pool(pool.clone());
         tokio::spawn(bootstrap::run(config, parts, listener, shutdown.clone()));
