@@ -10,7 +10,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::adapters::postgres::health::{DatabaseProbe, RowSecurityProbe};
 use crate::adapters::postgres::open::{OpenDatabase, OpenSettings, open};
-use crate::adapters::postgres::{PgCaseReader, PgCaseStore, PgKeyStore, Pool};
+use crate::adapters::postgres::{PgCaseReader, PgCaseStore, PgKeyStore, Pool, pool};
 use crate::adapters::system::{SystemClock, secret_file};
 use crate::application::cases::CaseWriting;
 use crate::application::ports::health::HealthProbe;
@@ -106,6 +106,7 @@ pub async fn run(
     // Port 0 takes a free one; links must name the real one.
     config.server.bind = listener.local_addr()?;
     let upkeep = tokio::spawn(telemetry::metrics::upkeep());
+    let pool_gauges = tokio::spawn(pool::observe(parts.pool.clone()));
     let health = HealthBoard::new(parts.probes(), shutdown.clone());
     let (api, document) = router::api(parts.api_state(&config)?);
     let router = api.merge(health.routes()).merge(metrics::routes()).merge(problem_pages::routes());
@@ -115,6 +116,7 @@ pub async fn run(
     tracing::info!(url = config.public_url(), "listening");
     server::serve(listener, wrap(router, shell), (&config.server).into(), shutdown).await?;
     upkeep.abort();
+    pool_gauges.abort();
     tracing::info!("stopped");
     Ok(())
 }

@@ -101,6 +101,7 @@ pub fn install() -> Result<PrometheusHandle, MetricsError> {
             .map_err(|error| error.to_string())?;
         let handle = builder.install_recorder().map_err(|error| error.to_string())?;
         describe(METRICS);
+        describe(super::business::METRICS);
         Ok(handle)
     };
     HANDLE.get_or_init(build).clone().map_err(MetricsError)

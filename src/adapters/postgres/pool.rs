@@ -8,6 +8,7 @@ use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 
 use super::error::store_error;
 use crate::application::ports::StoreError;
+use crate::telemetry::business::{POOL_CONNECTIONS, POOL_MAX};
 
 /// Connections to PostgreSQL, under a name that the composition root can say without naming the driver.
 pub type Pool = PgPool;
@@ -56,6 +57,18 @@ pub async fn connect(settings: &PoolSettings) -> Result<PgPool, StoreError> {
         .connect_with(options)
         .await
         .map_err(store_error)
+}
+
+/// Shows the pool's state as gauges every five seconds, until it is closed.
+pub async fn observe(pool: PgPool) {
+    let mut ticks = tokio::time::interval(Duration::from_secs(5));
+    while !pool.is_closed() {
+        ticks.tick().await;
+        let idle = u32::try_from(pool.num_idle()).unwrap_or(u32::MAX);
+        metrics::gauge!(POOL_CONNECTIONS, "state" => "idle").set(f64::from(idle));
+        metrics::gauge!(POOL_CONNECTIONS, "state" => "used").set(f64::from(pool.size().saturating_sub(idle)));
+        metrics::gauge!(POOL_MAX).set(f64::from(pool.options().get_max_connections()));
+    }
 }
 
 /// Applies the migrations that are missing, under the migrator's own advisory lock. The URL names the owner of the tables.

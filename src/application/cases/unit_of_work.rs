@@ -20,9 +20,10 @@ use time::{Duration, OffsetDateTime};
 
 use super::write_draft::{self, Act, Decision};
 use crate::application::error::UseCaseError;
-use crate::application::ports::case_store::{Commit, KeyScope, Loaded, RowChange, StoredAnswer, StoredCase};
+use crate::application::ports::case_store::{CaseWrite, Commit, KeyScope, Loaded, RowChange, StoredAnswer, StoredCase};
 use crate::application::ports::{CaseStore, Clock};
 use crate::application::request::{Caller, Claim, IfMatch, Presenter, Rendered, Written};
+use crate::telemetry::business::{CASE_ACTS, IDEMPOTENCY, WRITE_RETRIES};
 
 /// How often a write begins again because the case or its chain moved under it.
 const ATTEMPTS: u32 = 8;
@@ -88,7 +89,7 @@ impl CaseWriting {
             }
             let act = self.act(request.caller, request.claim, Some(&rendered), now);
             let write = write_draft::accepted(&act, Some(&stored), decision)?;
-            if self.settle(self.store.commit(&write).await?)? {
+            if self.settle(&write, self.store.commit(&write).await?)? {
                 return Ok(Written { rendered, replayed: false });
             }
         }
@@ -118,7 +119,7 @@ impl CaseWriting {
             let rendered = presenter.changed(&decision.case, None);
             let act = self.act(caller, Some(claim), Some(&rendered), now);
             let write = write_draft::accepted(&act, None, decision)?;
-            if self.settle(self.store.commit(&write).await?)? {
+            if self.settle(&write, self.store.commit(&write).await?)? {
                 return Ok(Written { rendered, replayed: false });
             }
         }
@@ -138,7 +139,7 @@ impl CaseWriting {
         for _ in 0..ATTEMPTS {
             let act = self.act(caller, None, Some(&rendered), self.clock.now());
             let write = write_draft::recorded(&act, &stored, action.to_owned(), outcome, None)?;
-            if self.settle(self.store.commit(&write).await?)? {
+            if self.settle(&write, self.store.commit(&write).await?)? {
                 return Ok(());
             }
             match self.store.load(caller.actor.tenant_id, stored.case.id, None).await?.case {
@@ -187,8 +188,10 @@ impl CaseWriting {
             return Ok(None);
         }
         if answer.fingerprint != claim.fingerprint {
+            metrics::counter!(IDEMPOTENCY, "outcome" => "reused").increment(1);
             return Err(UseCaseError::KeyReused);
         }
+        metrics::counter!(IDEMPOTENCY, "outcome" => "replayed").increment(1);
         Ok(Some(Written { rendered: answer.rendered, replayed: true }))
     }
 
@@ -207,7 +210,7 @@ impl CaseWriting {
         let act = self.act(request.caller, claim, Some(&rendered), now);
         let outcome = if by_role { Outcome::Denied } else { Outcome::Conflict };
         let write = write_draft::recorded(&act, stored, request.action.to_owned(), outcome, Some(&refusal))?;
-        let settled = self.settle(self.store.commit(&write).await?)?;
+        let settled = self.settle(&write, self.store.commit(&write).await?)?;
         Ok(settled.then_some(UseCaseError::Refused { refusal, rendered: Some(rendered) }))
     }
 
@@ -224,11 +227,21 @@ impl CaseWriting {
 
     /// Whether the commit is done; false means begin again.
     #[allow(clippy::unused_self, reason = "reads as a step of the unit of work")]
-    fn settle(&self, commit: Commit) -> Result<bool, UseCaseError> {
+    fn settle(&self, write: &CaseWrite, commit: Commit) -> Result<bool, UseCaseError> {
         match commit {
-            Commit::Done => Ok(true),
-            Commit::Stale | Commit::KeyTaken => Ok(false),
-            Commit::KeyInFlight => Err(UseCaseError::KeyInFlight),
+            Commit::Done => {
+                let (action, outcome) = (write.audit.action.clone(), write.audit.outcome.as_str());
+                metrics::counter!(CASE_ACTS, "action" => action, "outcome" => outcome).increment(1);
+                Ok(true)
+            }
+            Commit::Stale | Commit::KeyTaken => {
+                metrics::counter!(WRITE_RETRIES).increment(1);
+                Ok(false)
+            }
+            Commit::KeyInFlight => {
+                metrics::counter!(IDEMPOTENCY, "outcome" => "in_flight").increment(1);
+                Err(UseCaseError::KeyInFlight)
+            }
             Commit::ReferenceTaken => {
                 Err(UseCaseError::Duplicate("a case with this reference exists already in your tenant".to_owned()))
             }

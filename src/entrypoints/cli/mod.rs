@@ -7,6 +7,8 @@
 mod completions;
 mod config;
 mod failure;
+mod migrate;
+mod openapi;
 mod serve;
 
 use std::future::Future;
@@ -49,6 +51,10 @@ pub struct Cli {
 enum Command {
     /// Serve the API until SIGTERM or Ctrl-C
     Serve(serve::Args),
+    /// Apply the migrations that are missing, and stop
+    Migrate(migrate::Args),
+    /// Print the OpenAPI document
+    Openapi(openapi::Args),
     /// Show every setting, its value and where it came from
     Config(config::Args),
     /// Print the completion script of a shell
@@ -67,6 +73,8 @@ pub fn main() -> ExitCode {
     let outcome = match cli.command {
         Command::Config(args) => config::run(&args, &sources),
         Command::Completions(args) => completions::run(&args),
+        Command::Openapi(args) => openapi::run(&args),
+        Command::Migrate(args) => with_service(&sources, |loaded| migrate::run(args, loaded)),
         Command::Serve(args) => with_service(&sources, |loaded| serve::run(args, loaded)),
     };
     match outcome {

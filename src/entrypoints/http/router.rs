@@ -33,9 +33,19 @@ fn with_security(mut document: Document) -> Document {
 }
 
 /// The API's routes without middleware, and the document that describes them.
-#[allow(deprecated, reason = "deprecated routes are served until their sunset")]
 pub fn api(state: ApiState) -> (axum::Router, Document) {
-    let (router, document) = OpenApiRouter::<ApiState>::with_openapi(Skeleton::openapi())
+    let (router, document) = routes().split_for_parts();
+    (router.with_state(state), with_security(document))
+}
+
+/// The document alone, for whoever has no service running.
+pub fn document() -> Document {
+    with_security(routes().into_openapi())
+}
+
+#[allow(deprecated, reason = "deprecated routes are served until their sunset")]
+fn routes() -> OpenApiRouter<ApiState> {
+    OpenApiRouter::<ApiState>::with_openapi(Skeleton::openapi())
         .routes(routes!(cases::post_case, case_list::list_cases))
         .routes(routes!(deprecated::search_cases))
         .routes(routes!(cases::get_case, cases::patch_case, cases::remove_case))
@@ -44,6 +54,4 @@ pub fn api(state: ApiState) -> (axum::Router, Document) {
         .routes(routes!(transitions::put_assignment))
         .routes(routes!(transitions::post_note))
         .routes(routes!(transitions::post_link))
-        .split_for_parts();
-    (router.with_state(state), with_security(document))
 }
