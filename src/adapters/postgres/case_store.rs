@@ -94,7 +94,7 @@ impl CaseStore for PgCaseStore {
         Ok(())
     }
 
-    #[tracing::instrument(name = "UPDATE cases", skip_all, fields(otel.kind = "client", db.system.name = "postgresql"))]
+    #[tracing::instrument(name = "INSERT or UPDATE cases", skip_all, fields(otel.kind = "client", db.system.name = "postgresql"))]
     async fn commit(&self, write: &CaseWrite) -> Result<Commit, StoreError> {
         let more = !write.attachments.is_empty() || matches!(write.change, RowChange::Fields | RowChange::Delete);
         let result = if write.change == RowChange::Insert {
