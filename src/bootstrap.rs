@@ -10,12 +10,12 @@ use tokio_util::sync::CancellationToken;
 
 use crate::adapters::postgres::health::{DatabaseProbe, RowSecurityProbe};
 use crate::adapters::postgres::open::{OpenDatabase, OpenSettings, open};
-use crate::adapters::postgres::{PgCaseReader, PgCaseStore, PgKeyStore, Pool, pool};
-use crate::adapters::system::{SystemClock, secret_file};
+use crate::adapters::postgres::{PgCaseReader, PgCaseStore, PgKeyStore, PgTenancyStore, Pool, pool};
+use crate::adapters::system::{SystemClock, SystemRandomness, secret_file};
 use crate::application::cases::CaseWriting;
 use crate::application::ports::health::HealthProbe;
 use crate::application::ports::{CaseReader, Clock};
-use crate::application::tenancy::Authenticator;
+use crate::application::tenancy::{Authenticator, CredentialMemory, TenancyWriting};
 use crate::config::Config;
 use crate::entrypoints::http::cursor::CursorSigner;
 use crate::entrypoints::http::health::HealthBoard;
@@ -50,6 +50,17 @@ impl Parts {
         }
     }
 
+    /// The one way to administer tenants; `memory` is what the authenticator of this process remembers.
+    pub fn tenancy(&self, config: &Config, memory: Arc<CredentialMemory>) -> TenancyWriting {
+        TenancyWriting {
+            store: Arc::new(PgTenancyStore::new(self.pool.clone())),
+            clock: self.clock.clone(),
+            randomness: Arc::new(SystemRandomness),
+            memory,
+            key_lifetime: time::Duration::hours(i64::from(config.idempotency.ttl_hours)),
+        }
+    }
+
     fn probes(&self) -> Vec<Arc<dyn HealthProbe>> {
         vec![Arc::new(DatabaseProbe(self.pool.clone())), Arc::new(RowSecurityProbe(self.pool.clone()))]
     }
@@ -57,11 +68,14 @@ impl Parts {
     fn api_state(&self, config: &Config) -> anyhow::Result<ApiState> {
         let keys = Arc::new(PgKeyStore::new(self.pool.clone()));
         let memory = Duration::from_secs(config.security.api_key_cache_seconds);
+        let memory = Arc::new(CredentialMemory::new(memory));
+        let tenancy = self.tenancy(config, memory.clone());
         Ok(ApiState::new(ApiParts {
             writing: self.writing(config),
             cases: self.cases.clone(),
             clock: self.clock.clone(),
-            authenticator: Arc::new(Authenticator::new(keys, None, self.clock.clone(), memory)),
+            tenancy,
+            authenticator: Arc::new(Authenticator::with_memory(keys, None, self.clock.clone(), memory)),
             cursors: CursorSigner::new(cursor_key(config)?),
             public_url: config.public_url(),
             page_size_default: config.limits.page_size_default,

@@ -8,6 +8,7 @@
 //! 4. [`case`]: the case itself, its transition table, guards, deadlines, visibility and events.
 //! 5. [`audit`]: the audit record, its canonical form and the hash chain that makes tampering evident.
 //! 6. [`idempotency`]: keys and fingerprints of requests.
+//! 7. [`tenancy`]: tenants, principals and API keys, and which roles and scopes may be granted.
 #![forbid(unsafe_code)]
 
 pub mod audit;
@@ -15,4 +16,5 @@ pub mod case;
 pub mod idempotency;
 pub mod ids;
 pub mod principal;
+pub mod tenancy;
 pub mod text;

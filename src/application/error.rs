@@ -69,6 +69,9 @@ pub enum UseCaseError {
     /// The cursor does not belong to this query, this tenant or this service.
     #[error("the cursor was not issued for this query: {0}")]
     InvalidCursor(&'static str),
+    /// The present state of the thing does not allow it.
+    #[error("{0}")]
+    Conflict(String),
     /// A value that must be unique is taken.
     #[error("{0}")]
     Duplicate(String),
@@ -88,7 +91,7 @@ pub enum UseCaseError {
         retry_after_seconds: u64,
     },
     /// Everything competed for the same row; the client may retry.
-    #[error("the case is changing too quickly; retry")]
+    #[error("what you want to change is changing too quickly; retry")]
     Contention,
     /// The credential is missing, unknown, expired or revoked.
     #[error("{0}")]

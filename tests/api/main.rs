@@ -13,4 +13,5 @@ mod idempotency;
 mod isolation;
 mod lifecycle;
 mod preconditions;
+mod tenancy;
 mod visibility;

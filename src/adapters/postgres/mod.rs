@@ -15,8 +15,12 @@ pub mod health;
 pub mod key_store;
 pub mod open;
 pub mod pool;
+pub mod tenancy_reader;
+pub mod tenancy_row;
+pub mod tenancy_store;
 
 pub use case_reader::PgCaseReader;
 pub use case_store::PgCaseStore;
 pub use key_store::PgKeyStore;
 pub use pool::{Pool, connect, migrate};
+pub use tenancy_store::PgTenancyStore;

@@ -4,14 +4,20 @@ pub mod case_reader;
 pub mod case_store;
 pub mod clock;
 pub mod health;
+pub mod identity_admission;
 pub mod key_store;
+pub mod randomness;
+pub mod tenancy_store;
 pub mod token_verifier;
 
 pub use case_reader::CaseReader;
 pub use case_store::CaseStore;
 pub use clock::Clock;
 pub use health::{HealthProbe, ProbeState};
+pub use identity_admission::IdentityAdmission;
 pub use key_store::KeyStore;
+pub use randomness::Randomness;
+pub use tenancy_store::TenancyStore;
 pub use token_verifier::TokenVerifier;
 
 /// A store could not do its work. The cause is kept for the log and never shown to a client.

@@ -8,6 +8,7 @@ use docket_domain::principal::Actor;
 use moka::sync::Cache;
 
 use super::api_key::{MARK, PresentedKey};
+use super::credential_memory::CredentialMemory;
 use crate::application::error::UseCaseError;
 use crate::application::ports::key_store::KeyRecord;
 use crate::application::ports::token_verifier::TokenError;
@@ -15,7 +16,7 @@ use crate::application::ports::{Clock, KeyStore, TokenVerifier};
 
 /// The one answer to every bad key, so that nothing is learnt from the difference.
 const BAD_KEY: &str = "the API key is not valid: it is unknown, expired or revoked";
-/// How many keys are remembered at most.
+/// How many keys' last use is remembered at most.
 const CACHE_CAPACITY: u64 = 100_000;
 
 /// Verifies credentials; one per process.
@@ -26,7 +27,7 @@ pub struct Authenticator {
     keys: Arc<dyn KeyStore>,
     tokens: Option<Arc<dyn TokenVerifier>>,
     clock: Arc<dyn Clock>,
-    known: Cache<String, Arc<KeyRecord>>,
+    memory: Arc<CredentialMemory>,
     touched: Cache<ApiKeyId, ()>,
 }
 
@@ -38,9 +39,23 @@ impl Authenticator {
         clock: Arc<dyn Clock>,
         memory: Duration,
     ) -> Self {
-        let known = Cache::builder().max_capacity(CACHE_CAPACITY).time_to_live(memory).build();
+        Self::with_memory(keys, tokens, clock, Arc::new(CredentialMemory::new(memory)))
+    }
+
+    /// An authenticator that shares its memory with the token verifier.
+    pub fn with_memory(
+        keys: Arc<dyn KeyStore>,
+        tokens: Option<Arc<dyn TokenVerifier>>,
+        clock: Arc<dyn Clock>,
+        memory: Arc<CredentialMemory>,
+    ) -> Self {
         let touched = Cache::builder().max_capacity(CACHE_CAPACITY).time_to_live(Duration::from_mins(1)).build();
-        Self { keys, tokens, clock, known, touched }
+        Self { keys, tokens, clock, memory, touched }
+    }
+
+    /// What this node remembers, for those who change what it remembers.
+    pub fn memory(&self) -> Arc<CredentialMemory> {
+        self.memory.clone()
     }
 
     /// The actor that a bearer credential speaks for.
@@ -59,27 +74,25 @@ impl Authenticator {
 
     /// Forgets a key at once, after it was revoked or its principal changed.
     pub fn forget(&self, prefix: &str) {
-        self.known.invalidate(prefix);
+        self.memory.forget(prefix);
     }
 
     /// Forgets every key of a tenant, after the tenant was suspended or a principal changed.
     pub fn forget_tenant(&self, tenant: TenantId) {
-        let of_tenant: Vec<_> = self.known.iter().filter(|(_, record)| record.tenant_id == tenant).collect();
-        for (prefix, _) in of_tenant {
-            self.known.invalidate(prefix.as_str());
-        }
+        self.memory.forget_tenant(tenant);
     }
 
     async fn by_key(&self, credential: &str) -> Result<Actor, UseCaseError> {
         let key = PresentedKey::parse(credential).ok_or(UseCaseError::Unauthenticated(BAD_KEY))?;
-        let record = if let Some(record) = self.known.get(key.prefix) {
+        let record = if let Some(record) = self.memory.key(key.prefix) {
             record
         } else {
+            let start = self.memory.begin();
             let found = self.keys.find(key.prefix).await?.ok_or(UseCaseError::Unauthenticated(BAD_KEY))?;
             let found = Arc::new(found);
             // Remembered only for whoever knows the secret, so that guessing cannot fill the memory.
             if key.matches(&found.secret_hash) {
-                self.known.insert(key.prefix.to_owned(), found.clone());
+                self.memory.remember_key(start, key.prefix, found.clone());
             }
             found
         };

@@ -36,6 +36,16 @@ impl Form {
         self.members.contains_key(name)
     }
 
+    /// Whether the member is there and not null.
+    pub fn has_value(&self, name: &str) -> bool {
+        self.members.get(name).is_some_and(|value| !value.is_null())
+    }
+
+    /// Takes a member out unread.
+    pub fn take(&mut self, name: &str) {
+        self.members.remove(name);
+    }
+
     /// Notes a mistake at a member.
     pub fn error(&mut self, name: &str, detail: impl Into<String>) {
         self.errors.push(Invalid::new(format!("/{name}"), detail));
@@ -51,6 +61,22 @@ impl Form {
     pub fn line(&mut self, name: &str, max: usize) -> Option<String> {
         let raw = self.string(name)?;
         self.checked(name, text::line(&raw, max))
+    }
+
+    /// One line of text that is not empty; absent and null mean none.
+    pub fn filled_line(&mut self, name: &str, max: usize) -> Option<String> {
+        let raw = self.string(name)?;
+        self.checked(name, text::required_line(&raw, max))
+    }
+
+    /// A whole number of a range; absent and null mean none.
+    pub fn whole_number(&mut self, name: &str, min: u64, max: u64) -> Option<u64> {
+        let value = self.members.remove(name).filter(|value| !value.is_null())?;
+        let found = value.as_u64().filter(|number| (min..=max).contains(number));
+        if found.is_none() {
+            self.error(name, format!("must be a whole number from {min} to {max}"));
+        }
+        found
     }
 
     /// Prose; absent and null mean none.

@@ -28,6 +28,7 @@ impl From<UseCaseError> for Problem {
             UseCaseError::Invalid(errors) => invalid(Kind::ValidationFailed, detail, errors),
             UseCaseError::InvalidQuery(errors) => invalid(Kind::InvalidQuery, detail, errors),
             UseCaseError::InvalidCursor(_) => Self::new(Kind::InvalidCursor, detail),
+            UseCaseError::Conflict(_) => Self::new(Kind::Conflict, detail),
             UseCaseError::Duplicate(_) => Self::new(Kind::Duplicate, detail),
             UseCaseError::TooLarge { .. } => Self::new(Kind::PayloadTooLarge, detail),
             UseCaseError::UnsupportedMedia(_) => Self::new(Kind::UnsupportedMediaType, detail),

@@ -7,7 +7,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::state::ApiState;
-use super::{case_list, cases, deprecated, transitions};
+use super::{api_keys, case_list, cases, deprecated, principals, tenants, transitions};
 
 #[derive(OpenApi)]
 #[openapi(
@@ -16,7 +16,8 @@ use super::{case_list, cases, deprecated, transitions};
         description = "A regulatory case tracker: audited, idempotent, observable. Errors are RFC 9457 problem details.",
         license(name = "Apache-2.0", identifier = "Apache-2.0")
     ),
-    tags((name = "cases", description = "Cases and their life cycle"))
+    tags((name = "cases", description = "Cases and their life cycle"),
+        (name = "tenancy", description = "Tenants, principals and API keys"))
 )]
 struct Skeleton;
 
@@ -54,4 +55,12 @@ fn routes() -> OpenApiRouter<ApiState> {
         .routes(routes!(transitions::put_assignment))
         .routes(routes!(transitions::post_note))
         .routes(routes!(transitions::post_link))
+        .routes(routes!(tenants::post_tenant, tenants::list_tenants))
+        .routes(routes!(tenants::get_tenant, tenants::patch_tenant))
+        .routes(routes!(principals::post_principal, principals::list_principals))
+        .routes(routes!(principals::get_principal, principals::patch_principal))
+        .routes(routes!(api_keys::post_api_key, api_keys::list_api_keys))
+        .routes(routes!(api_keys::get_api_key, api_keys::delete_api_key))
+        .routes(routes!(api_keys::post_rotation))
+        .routes(routes!(principals::get_whoami))
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::cursor::CursorSigner;
 use crate::application::cases::CaseWriting;
 use crate::application::ports::{CaseReader, Clock};
-use crate::application::tenancy::Authenticator;
+use crate::application::tenancy::{Authenticator, TenancyWriting};
 
 /// Shared by all requests of a process; cloning costs one reference count.
 #[derive(Clone)]
@@ -19,6 +19,8 @@ pub struct ApiParts {
     pub cases: Arc<dyn CaseReader>,
     /// The time.
     pub clock: Arc<dyn Clock>,
+    /// Tenants, principals and keys.
+    pub tenancy: TenancyWriting,
     /// Who is asking.
     pub authenticator: Arc<Authenticator>,
     /// Signs page cursors.
