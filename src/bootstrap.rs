@@ -10,11 +10,13 @@ use tokio_util::sync::CancellationToken;
 
 use crate::adapters::postgres::health::{DatabaseProbe, RowSecurityProbe};
 use crate::adapters::postgres::open::{OpenDatabase, OpenSettings, open};
-use crate::adapters::postgres::{PgCaseReader, PgCaseStore, PgKeyStore, PgTenancyStore, Pool, pool};
+use crate::adapters::postgres::{PgBulkStore, PgCaseReader, PgCaseStore, PgKeyStore, PgTenancyStore, Pool, pool};
 use crate::adapters::system::{SystemClock, SystemRandomness, secret_file};
 use crate::application::cases::CaseWriting;
+use crate::application::cases::export_cases::ExportCases;
+use crate::application::cases::import_cases::ImportCases;
 use crate::application::ports::health::HealthProbe;
-use crate::application::ports::{CaseReader, Clock};
+use crate::application::ports::{BulkStore, CaseReader, Clock};
 use crate::application::tenancy::{Authenticator, CredentialMemory, TenancyWriting};
 use crate::config::Config;
 use crate::entrypoints::http::cursor::CursorSigner;
@@ -59,6 +61,21 @@ impl Parts {
             memory,
             key_lifetime: time::Duration::hours(i64::from(config.idempotency.ttl_hours)),
         }
+    }
+
+    /// Moving cases in bulk, and finding the tenant for it.
+    pub fn bulk(&self) -> Arc<dyn BulkStore> {
+        Arc::new(PgBulkStore::new(self.pool.clone()))
+    }
+
+    /// Importing cases from files.
+    pub fn importing(&self) -> ImportCases {
+        ImportCases { store: self.bulk(), clock: self.clock.clone() }
+    }
+
+    /// Exporting cases to files.
+    pub fn exporting(&self) -> ExportCases {
+        ExportCases { store: self.bulk() }
     }
 
     fn probes(&self) -> Vec<Arc<dyn HealthProbe>> {

@@ -17,6 +17,7 @@ pub const ROOMS: &[&str] = &[
     "adapters/system",
     "application",
     "application/agents",
+    "application/bulk",
     "application/cases",
     "application/events",
     "application/jobs",

@@ -4,6 +4,7 @@
 //! OpenAPI enumeration, the diagram in the docs and the exhaustive test are all derived from it.
 
 pub mod aggregate;
+pub mod attributes;
 pub mod deadline;
 pub mod decide;
 pub mod diagram;

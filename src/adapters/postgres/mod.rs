@@ -6,6 +6,8 @@
 //! is in place before row-level security asks for it, in the same round trip and the same implicit transaction. Were the
 //! order ever different, the policies would see no tenant and the statement no rows: it fails closed.
 
+pub mod bulk_columns;
+pub mod bulk_store;
 pub mod case_reader;
 pub mod case_row;
 pub mod case_store;
@@ -19,6 +21,7 @@ pub mod tenancy_reader;
 pub mod tenancy_row;
 pub mod tenancy_store;
 
+pub use bulk_store::PgBulkStore;
 pub use case_reader::PgCaseReader;
 pub use case_store::PgCaseStore;
 pub use key_store::PgKeyStore;

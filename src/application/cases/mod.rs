@@ -4,6 +4,8 @@ pub mod available_actions;
 pub mod create_case;
 pub mod delete_case;
 pub mod edit_case;
+pub mod export_cases;
+pub mod import_cases;
 pub mod read_case;
 pub mod transition_case;
 pub mod unit_of_work;

@@ -1,5 +1,6 @@
 //! Ports: what the use cases need from the outside, one trait per file, each with its contract.
 
+pub mod bulk_store;
 pub mod case_reader;
 pub mod case_store;
 pub mod clock;
@@ -10,6 +11,7 @@ pub mod randomness;
 pub mod tenancy_store;
 pub mod token_verifier;
 
+pub use bulk_store::BulkStore;
 pub use case_reader::CaseReader;
 pub use case_store::CaseStore;
 pub use clock::Clock;

@@ -6,7 +6,10 @@
 
 mod completions;
 mod config;
+mod export;
 mod failure;
+mod import;
+mod import_report;
 mod migrate;
 mod openapi;
 mod serve;
@@ -55,6 +58,10 @@ enum Command {
     Migrate(migrate::Args),
     /// Print the OpenAPI document
     Openapi(openapi::Args),
+    /// Import cases from a CSV or JSON Lines file
+    Import(import::Args),
+    /// Export cases to CSV or JSON Lines
+    Export(export::Args),
     /// Show every setting, its value and where it came from
     Config(config::Args),
     /// Print the completion script of a shell
@@ -75,6 +82,8 @@ pub fn main() -> ExitCode {
         Command::Completions(args) => completions::run(&args),
         Command::Openapi(args) => openapi::run(&args),
         Command::Migrate(args) => with_service(&sources, |loaded| migrate::run(args, loaded)),
+        Command::Import(args) => with_service(&sources, |loaded| import::run(args, loaded)),
+        Command::Export(args) => with_service(&sources, |loaded| export::run(args, loaded)),
         Command::Serve(args) => with_service(&sources, |loaded| serve::run(args, loaded)),
     };
     match outcome {

@@ -8,11 +8,6 @@ use uuid::Uuid;
 
 use crate::application::error::Invalid;
 
-/// Greatest size of `attributes` in bytes of JSON.
-const ATTRIBUTES_MAX_BYTES: usize = 16 * 1024;
-/// Greatest number of members of `attributes`.
-const ATTRIBUTES_MAX_MEMBERS: usize = 64;
-
 /// A JSON object being read. Members are taken out by name; what is left at the end is unknown and therefore a mistake.
 pub struct Form {
     members: Map<String, Value>,
@@ -220,32 +215,12 @@ pub fn parse_instant(text: &str) -> Result<OffsetDateTime, &'static str> {
 }
 
 fn attribute_mistakes(name: &str, members: &Map<String, Value>) -> Vec<Invalid> {
-    let mut mistakes = Vec::new();
-    if members.len() > ATTRIBUTES_MAX_MEMBERS {
-        mistakes.push(Invalid::new(
-            format!("/{name}"),
-            format!("has {} members; at most {ATTRIBUTES_MAX_MEMBERS} are allowed", members.len()),
-        ));
-        return mistakes;
-    }
-    let size: usize = members.iter().map(|(key, value)| key.len() + value.as_str().map_or(24, str::len) + 6).sum();
-    if size > ATTRIBUTES_MAX_BYTES {
-        mistakes.push(Invalid::new(format!("/{name}"), format!("is larger than {ATTRIBUTES_MAX_BYTES} bytes of JSON")));
-    }
-    for (key, value) in members {
-        let pointer = format!("/{name}/{}", key.replace('~', "~0").replace('/', "~1"));
-        if text::required_line(key, 100).as_ref() != Ok(key) {
-            mistakes.push(Invalid::new(
-                pointer,
-                "a name has 1 to 100 characters, no control characters and no outer spaces",
-            ));
-        } else if value.is_object() || value.is_array() {
-            mistakes.push(Invalid::new(pointer, "must be a string, a number, a boolean or null: attributes are flat"));
-        } else if value.as_str().is_some_and(|text| text::prose(text, ATTRIBUTES_MAX_BYTES).is_err()) {
-            mistakes.push(Invalid::new(pointer, "holds control characters"));
-        }
-    }
-    mistakes
+    let pointer = |member: Option<String>| match member {
+        Some(member) => format!("/{name}/{}", member.replace('~', "~0").replace('/', "~1")),
+        None => format!("/{name}"),
+    };
+    let mistakes = docket_domain::case::attributes::attribute_mistakes(members);
+    mistakes.into_iter().map(|mistake| Invalid::new(pointer(mistake.name), mistake.detail)).collect()
 }
 
 fn kind(value: &Value) -> &'static str {

@@ -1,0 +1,313 @@
+//! Cases in bulk in PostgreSQL: a batch is one transaction of a few statements over arrays.
+
+use async_trait::async_trait;
+use docket_domain::case::{Case, State};
+use docket_domain::ids::{CaseId, TenantId};
+use sqlx::{PgConnection, PgPool};
+use time::OffsetDateTime;
+use uuid::Uuid;
+
+use super::bulk_columns::Columns;
+use super::case_row::{case_row, signed, unsigned};
+use super::error::{broken_constraint, store_error};
+use crate::application::ports::StoreError;
+use crate::application::ports::bulk_store::{BatchCommit, BatchWrite, BulkStore, Progress, Run, RunKey};
+use crate::application::ports::case_store::{CaseWrite, StoredCase};
+
+/// [`BulkStore`] on PostgreSQL.
+#[derive(Debug, Clone)]
+pub struct PgBulkStore {
+    pool: PgPool,
+}
+
+impl PgBulkStore {
+    /// A store on a pool of [`super::connect`].
+    pub fn new(pool: PgPool) -> Self {
+        Self { pool }
+    }
+}
+
+#[async_trait]
+impl BulkStore for PgBulkStore {
+    async fn tenant_named(&self, name: &str) -> Result<Option<TenantId>, StoreError> {
+        // Asked as the platform, which sees every tenant's row.
+        let id = sqlx::query_scalar!(
+            "WITH context AS MATERIALIZED (SELECT set_config('docket.tenant', $1, true) IS NOT NULL AS ready)
+             SELECT id FROM docket.tenants WHERE (SELECT ready FROM context) AND name = $2",
+            TenantId::PLATFORM.to_string(),
+            name
+        )
+        .fetch_optional(&self.pool)
+        .await
+        .map_err(store_error)?;
+        Ok(id.map(TenantId).filter(|id| *id != TenantId::PLATFORM))
+    }
+
+    async fn open_run(
+        &self,
+        tenant: TenantId,
+        key: &RunKey,
+        fresh: Uuid,
+        resume: bool,
+        now: OffsetDateTime,
+    ) -> Result<Run, StoreError> {
+        let mut transaction = self.pool.begin().await.map_err(store_error)?;
+        let run = open_run(&mut transaction, tenant, key, fresh, resume, now).await.map_err(store_error)?;
+        transaction.commit().await.map_err(store_error)?;
+        Ok(run)
+    }
+
+    async fn by_reference(&self, tenant: TenantId, references: &[String]) -> Result<Vec<StoredCase>, StoreError> {
+        let rows = sqlx::query!(
+            "WITH context AS MATERIALIZED (SELECT set_config('docket.tenant', $1, true) IS NOT NULL AS ready)
+             SELECT c.id, c.tenant_id, c.reference, c.version, c.state, c.severity, c.confidentiality, c.title,
+                    c.narrative, c.respondent, c.case_type, c.reporter_id, c.assignee_id, c.proposed_by, c.decision,
+                    c.open_information_requests, c.legal_hold, c.deadline_extended, c.due_at, c.clock_paused_at,
+                    c.opened_at, c.created_at, c.updated_at, c.closed_at, c.attributes, c.audit_seq, c.audit_head
+             FROM docket.cases c
+             WHERE (SELECT ready FROM context) AND c.tenant_id = $1::text::uuid AND c.reference = ANY($2)",
+            tenant.to_string(),
+            references
+        )
+        .fetch_all(&self.pool)
+        .await
+        .map_err(store_error)?;
+        rows.into_iter().map(|row| StoredCase::try_from(case_row!(row))).collect()
+    }
+
+    async fn commit(&self, batch: &BatchWrite<'_>) -> Result<BatchCommit, StoreError> {
+        let mut transaction = self.pool.begin().await.map_err(store_error)?;
+        let outcome = match write(&mut transaction, batch).await {
+            // Somebody created a case with one of the references, or appended to one of the chains.
+            Err(error) if is_race(&error) => BatchCommit::Stale,
+            other => other.map_err(store_error)?,
+        };
+        if outcome == BatchCommit::Done {
+            transaction.commit().await.map_err(store_error)?;
+        } else {
+            transaction.rollback().await.map_err(store_error)?;
+        }
+        Ok(outcome)
+    }
+
+    async fn page(
+        &self,
+        tenant: TenantId,
+        states: &[State],
+        after: Option<CaseId>,
+        limit: u32,
+    ) -> Result<Vec<Case>, StoreError> {
+        let states: Vec<String> = states.iter().map(ToString::to_string).collect();
+        let rows = sqlx::query!(
+            "WITH context AS MATERIALIZED (SELECT set_config('docket.tenant', $1, true) IS NOT NULL AS ready)
+             SELECT c.id, c.tenant_id, c.reference, c.version, c.state, c.severity, c.confidentiality, c.title,
+                    c.narrative, c.respondent, c.case_type, c.reporter_id, c.assignee_id, c.proposed_by, c.decision,
+                    c.open_information_requests, c.legal_hold, c.deadline_extended, c.due_at, c.clock_paused_at,
+                    c.opened_at, c.created_at, c.updated_at, c.closed_at, c.attributes, c.audit_seq, c.audit_head
+             FROM docket.cases c
+             WHERE (SELECT ready FROM context) AND c.tenant_id = $1::text::uuid
+               AND c.id > $2 AND (cardinality($3::text[]) = 0 OR c.state = ANY($3))
+             ORDER BY c.id LIMIT $4",
+            tenant.to_string(),
+            after.map_or(Uuid::nil(), |id| id.0),
+            &states,
+            i64::from(limit)
+        )
+        .fetch_all(&self.pool)
+        .await
+        .map_err(store_error)?;
+        rows.into_iter().map(|row| StoredCase::try_from(case_row!(row)).map(|stored| stored.case)).collect()
+    }
+}
+
+fn is_race(error: &sqlx::Error) -> bool {
+    matches!(
+        broken_constraint(error),
+        Some("cases_tenant_id_reference_key" | "audit_events_pkey" | "outbox_events_pkey")
+    )
+}
+
+async fn open_run(
+    connection: &mut PgConnection,
+    tenant: TenantId,
+    key: &RunKey,
+    fresh: Uuid,
+    resume: bool,
+    now: OffsetDateTime,
+) -> Result<Run, sqlx::Error> {
+    let row = sqlx::query!(
+        "WITH context AS MATERIALIZED (SELECT set_config('docket.tenant', $1, true) IS NOT NULL AS ready)
+         SELECT id, bytes_done, lines_done, errors_bytes, imported, updated, unchanged, skipped, rejected
+         FROM docket.import_runs
+         WHERE (SELECT ready FROM context) AND file_sha256 = $2 AND plan_sha256 = $3 AND finished_at IS NULL
+         FOR UPDATE",
+        tenant.to_string(),
+        &key.file_sha256[..],
+        &key.plan_sha256[..]
+    )
+    .fetch_optional(&mut *connection)
+    .await?;
+    if let Some(row) = row {
+        if resume {
+            let progress = Progress {
+                bytes_done: unsigned(row.bytes_done),
+                lines_done: unsigned(row.lines_done),
+                errors_bytes: unsigned(row.errors_bytes),
+                imported: unsigned(row.imported),
+                updated: unsigned(row.updated),
+                unchanged: unsigned(row.unchanged),
+                skipped: unsigned(row.skipped),
+                rejected: unsigned(row.rejected),
+            };
+            return Ok(Run { id: row.id, progress });
+        }
+        sqlx::query!("UPDATE docket.import_runs SET finished_at = $2, updated_at = $2 WHERE id = $1", row.id, now)
+            .execute(&mut *connection)
+            .await?;
+    }
+    sqlx::query!(
+        "INSERT INTO docket.import_runs (tenant_id, id, file_sha256, plan_sha256, file_name, started_at, updated_at)
+         VALUES ($1, $2, $3, $4, $5, $6, $6)",
+        tenant.0,
+        fresh,
+        &key.file_sha256[..],
+        &key.plan_sha256[..],
+        key.file_name,
+        now
+    )
+    .execute(connection)
+    .await?;
+    Ok(Run { id: fresh, progress: Progress::default() })
+}
+
+async fn write(connection: &mut PgConnection, batch: &BatchWrite<'_>) -> Result<BatchCommit, sqlx::Error> {
+    let after = &batch.after;
+    let moved = sqlx::query!(
+        "WITH context AS MATERIALIZED (SELECT set_config('docket.tenant', $1, true) IS NOT NULL AS ready)
+         UPDATE docket.import_runs
+         SET bytes_done = $4, lines_done = $5, errors_bytes = $6, imported = $7, updated = $8, unchanged = $9,
+             skipped = $10, rejected = $11, updated_at = $12::timestamptz,
+             finished_at = CASE WHEN $13 THEN $12::timestamptz END
+         WHERE (SELECT ready FROM context) AND id = $2 AND bytes_done = $3 AND finished_at IS NULL",
+        batch.tenant_id.to_string(),
+        batch.run_id,
+        signed(batch.before.bytes_done),
+        signed(after.bytes_done),
+        signed(after.lines_done),
+        signed(after.errors_bytes),
+        signed(after.imported),
+        signed(after.updated),
+        signed(after.unchanged),
+        signed(after.skipped),
+        signed(after.rejected),
+        batch.now,
+        batch.finished
+    )
+    .execute(&mut *connection)
+    .await?;
+    if moved.rows_affected() != 1 {
+        return Ok(BatchCommit::RunTaken);
+    }
+    if let Some(first) = batch.inserts.first() {
+        insert(connection, batch.inserts, first).await?;
+    }
+    if let Some(first) = batch.updates.first() {
+        let moved = update(connection, batch.updates, first).await?;
+        if unsigned(moved) != batch.updates.len() as u64 {
+            return Ok(BatchCommit::Stale);
+        }
+    }
+    Ok(BatchCommit::Done)
+}
+
+async fn insert(connection: &mut PgConnection, writes: &[CaseWrite], first: &CaseWrite) -> Result<(), sqlx::Error> {
+    let columns = Columns::of(writes);
+    sqlx::query_file!(
+        "src/adapters/postgres/sql/import_insert.sql",
+        first.case.tenant_id.0,
+        &columns.ids,
+        &columns.references as &[&str],
+        &columns.states as &[&str],
+        &columns.severities as &[&str],
+        &columns.confidentialities as &[&str],
+        &columns.titles as &[&str],
+        &columns.narratives as &[&str],
+        &columns.respondents as &[&str],
+        &columns.case_types as &[&str],
+        &columns.reporter_ids,
+        &columns.assignee_ids as &[Option<Uuid>],
+        &columns.proposed_by as &[Option<Uuid>],
+        &columns.decisions as &[Option<&str>],
+        &columns.open_information_requests,
+        &columns.legal_holds,
+        &columns.deadlines_extended,
+        &columns.due_at as &[Option<OffsetDateTime>],
+        &columns.clock_paused_at as &[Option<OffsetDateTime>],
+        &columns.opened_at,
+        &columns.updated_at,
+        &columns.closed_at as &[Option<OffsetDateTime>],
+        &columns.attributes,
+        &columns.heads as &[&[u8]],
+        &columns.records as &[&str],
+        &columns.event_ids,
+        &columns.event_data,
+        first.audit.actor_id.0,
+        first.audit.action,
+        &first.decided_on.1.hash[..],
+        event_type(first),
+        traceparent(first),
+    )
+    .execute(connection)
+    .await?;
+    Ok(())
+}
+
+async fn update(connection: &mut PgConnection, writes: &[CaseWrite], first: &CaseWrite) -> Result<i64, sqlx::Error> {
+    let columns = Columns::of(writes);
+    sqlx::query_file_scalar!(
+        "src/adapters/postgres/sql/import_update.sql",
+        first.case.tenant_id.0,
+        &columns.ids,
+        &columns.versions,
+        &columns.states as &[&str],
+        &columns.severities as &[&str],
+        &columns.confidentialities as &[&str],
+        &columns.titles as &[&str],
+        &columns.narratives as &[&str],
+        &columns.respondents as &[&str],
+        &columns.case_types as &[&str],
+        &columns.reporter_ids,
+        &columns.assignee_ids as &[Option<Uuid>],
+        &columns.proposed_by as &[Option<Uuid>],
+        &columns.decisions as &[Option<&str>],
+        &columns.open_information_requests,
+        &columns.legal_holds,
+        &columns.deadlines_extended,
+        &columns.due_at as &[Option<OffsetDateTime>],
+        &columns.clock_paused_at as &[Option<OffsetDateTime>],
+        &columns.opened_at,
+        &columns.updated_at,
+        &columns.closed_at as &[Option<OffsetDateTime>],
+        &columns.attributes,
+        &columns.heads as &[&[u8]],
+        &columns.records as &[&str],
+        &columns.event_ids,
+        &columns.event_data,
+        &columns.sequences,
+        &columns.previous as &[&[u8]],
+        first.audit.actor_id.0,
+        first.audit.action,
+        event_type(first),
+        traceparent(first),
+    )
+    .fetch_one(connection)
+    .await
+}
+
+fn event_type(write: &CaseWrite) -> &str {
+    write.event.as_ref().map_or("", |event| event.event_type.as_str())
+}
+
+fn traceparent(write: &CaseWrite) -> Option<&str> {
+    write.event.as_ref().and_then(|event| event.traceparent.as_deref())
+}

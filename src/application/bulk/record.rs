@@ -1,0 +1,141 @@
+//! A validated row, and what it makes of a new or an existing case.
+
+use docket_domain::case::{Case, Confidentiality, Severity, State, deadline};
+use docket_domain::ids::{CaseId, PrincipalId, TenantId};
+use serde_json::{Map, Value};
+use time::OffsetDateTime;
+
+/// What is wrong with a row, and in which field.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RowError {
+    /// The field or column; empty when the whole row is meant.
+    pub field: String,
+    /// What was wrong and what is allowed.
+    pub reason: String,
+}
+
+/// A row that was not taken in.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Reject {
+    /// Its line in the file, from 1.
+    pub line: u64,
+    /// Its reference, where it could be read.
+    pub reference: String,
+    /// Why.
+    pub error: RowError,
+    /// The beginning of the row as it stands in the file.
+    pub excerpt: String,
+}
+
+/// A case as a file tells it. `None` at the outer level means that the file does not say.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[allow(missing_docs, reason = "each field is the member of `Case` of the same name")]
+pub struct ImportRecord {
+    pub reference: String,
+    pub title: String,
+    pub narrative: String,
+    pub respondent: String,
+    pub case_type: String,
+    pub severity: Severity,
+    pub confidentiality: Confidentiality,
+    pub state: State,
+    pub opened_at: OffsetDateTime,
+    pub closed_at: Option<OffsetDateTime>,
+    pub due_at: Option<Option<OffsetDateTime>>,
+    pub clock_paused_at: Option<Option<OffsetDateTime>>,
+    pub deadline_extended: Option<bool>,
+    pub open_information_requests: Option<u32>,
+    pub legal_hold: Option<bool>,
+    pub decision: Option<Option<String>>,
+    pub reporter_id: Option<PrincipalId>,
+    pub assignee_id: Option<Option<PrincipalId>>,
+    pub proposed_by: Option<Option<PrincipalId>>,
+    pub attributes: Map<String, Value>,
+}
+
+impl ImportRecord {
+    /// The new case, at version 1, as it stood when the file was written. What the file does not say is filled in so
+    /// that the state makes sense: a case that waits for information has a question open and its clock stands still.
+    pub fn into_case(self, id: CaseId, tenant_id: TenantId, now: OffsetDateTime) -> Case {
+        let waiting = self.state == State::AwaitingInformation;
+        let mut case = Case {
+            id,
+            tenant_id,
+            reference: String::new(),
+            version: 1,
+            state: self.state,
+            title: String::new(),
+            narrative: String::new(),
+            respondent: String::new(),
+            case_type: String::new(),
+            severity: self.severity,
+            confidentiality: self.confidentiality,
+            reporter_id: PrincipalId::SYSTEM,
+            assignee_id: None,
+            proposed_by: None,
+            decision: None,
+            open_information_requests: u32::from(waiting),
+            legal_hold: false,
+            deadline_extended: false,
+            due_at: None,
+            clock_paused_at: waiting.then_some(now),
+            opened_at: self.opened_at,
+            created_at: now,
+            updated_at: now,
+            closed_at: None,
+            attributes: Map::new(),
+        };
+        case.reference.clone_from(&self.reference);
+        self.overwrite(&mut case);
+        case
+    }
+
+    /// The existing case with what the file says (version one higher), or none when the file says nothing new.
+    pub fn changed(self, existing: &Case, now: OffsetDateTime) -> Option<Case> {
+        let mut case = existing.clone();
+        self.overwrite(&mut case);
+        if case == *existing {
+            return None;
+        }
+        case.version += 1;
+        case.updated_at = now;
+        Some(case)
+    }
+
+    fn overwrite(self, case: &mut Case) {
+        case.title = self.title;
+        case.narrative = self.narrative;
+        case.respondent = self.respondent;
+        case.case_type = self.case_type;
+        case.severity = self.severity;
+        case.confidentiality = self.confidentiality;
+        case.state = self.state;
+        case.opened_at = self.opened_at;
+        case.closed_at = self.closed_at;
+        case.attributes = self.attributes;
+        set(&mut case.due_at, self.due_at);
+        set(&mut case.clock_paused_at, self.clock_paused_at);
+        set(&mut case.deadline_extended, self.deadline_extended);
+        set(&mut case.open_information_requests, self.open_information_requests);
+        set(&mut case.legal_hold, self.legal_hold);
+        set(&mut case.decision, self.decision);
+        set(&mut case.reporter_id, self.reporter_id);
+        set(&mut case.assignee_id, self.assignee_id);
+        set(&mut case.proposed_by, self.proposed_by);
+    }
+
+    /// Gives an open case the deadline of its severity, counted from when it was opened, unless the file has one.
+    pub fn compute_deadline(&mut self) {
+        let runs = !self.state.is_terminal() && self.state != State::Draft;
+        if runs && self.due_at.is_none_or(|due| due.is_none()) {
+            let due = deadline::due_at(self.opened_at, self.severity, &deadline::Calendar::default());
+            self.due_at = Some(Some(due));
+        }
+    }
+}
+
+fn set<T>(field: &mut T, value: Option<T>) {
+    if let Some(value) = value {
+        *field = value;
+    }
+}

@@ -1,0 +1,346 @@
+//! Imports cases from a file: batch by batch, each batch with its audit records, events and progress in one transaction.
+//!
+//! The steps: 1. open the run, or the one that was cut short; 2. read batches on a thread of their own; 3. look up the
+//! references of a batch; 4. decide for each row: new, changed, the same; 5. report what is not taken in; 6. commit the
+//! batch, and begin it again if somebody changed one of its cases meanwhile.
+
+use std::collections::HashMap;
+use std::io::{self, Read};
+use std::sync::Arc;
+
+use docket_domain::case::{Case, EventType};
+use docket_domain::ids::CaseId;
+use docket_domain::named_enum;
+use sha2::{Digest, Sha256};
+use tokio::sync::mpsc;
+use uuid::Uuid;
+
+use super::write_draft::{Act, Decision, accepted};
+use crate::application::bulk::batches::{self, Batch};
+use crate::application::bulk::file_rows::{FileError, FileRows};
+use crate::application::bulk::format::{Encoding, Format};
+use crate::application::bulk::mapping::Mapping;
+use crate::application::bulk::record::{ImportRecord, Reject, RowError};
+use crate::application::ports::bulk_store::{BatchCommit, BatchWrite, Progress, Run, RunKey};
+use crate::application::ports::case_store::{CaseWrite, RowChange, StoredCase};
+use crate::application::ports::{BulkStore, Clock, StoreError};
+use crate::application::request::Caller;
+
+/// Attempts at a batch whose cases others keep changing.
+const ATTEMPTS: usize = 5;
+
+/// Batches that may lie read and not yet written.
+const READ_AHEAD: usize = 2;
+
+named_enum! {
+    /// What becomes of a row whose reference exists with other content.
+    OnConflict, "answer to a conflict" {
+        /// The case stays as it is; the row is reported.
+        Skip = "skip",
+        /// The case becomes what the file says; the change is audited.
+        Update = "update",
+        /// The import stops before the batch that holds the row.
+        Fail = "fail",
+    }
+}
+
+/// What to import and how.
+#[derive(Debug, Clone)]
+pub struct ImportPlan {
+    /// What the columns mean.
+    pub mapping: Arc<Mapping>,
+    /// The form of the file.
+    pub format: Format,
+    /// How its bytes become text.
+    pub encoding: Encoding,
+    /// Rows in a batch, at least 1.
+    pub batch: usize,
+    /// What becomes of rows whose case exists with other content.
+    pub on_conflict: OnConflict,
+    /// Judge only, change nothing.
+    pub dry_run: bool,
+    /// Go on where an earlier run of the same file and plan was cut short.
+    pub resume: bool,
+    /// The name of the file, for the run and the audit trail.
+    pub file_name: String,
+    /// SHA-256 of its bytes.
+    pub file_sha256: [u8; 32],
+}
+
+impl ImportPlan {
+    fn key(&self) -> RunKey {
+        let mut hasher = Sha256::new();
+        hasher.update(self.mapping.digest);
+        hasher.update(self.format.as_str());
+        hasher.update([0]);
+        hasher.update(self.encoding.as_str());
+        RunKey {
+            file_sha256: self.file_sha256,
+            plan_sha256: hasher.finalize().into(),
+            file_name: self.file_name.clone(),
+        }
+    }
+}
+
+/// Where an import tells what it does.
+pub trait ImportReport: Send {
+    /// Called once: the progress of the run that is continued, all zero for a new one.
+    fn begin(&mut self, progress: &Progress) -> io::Result<()>;
+    /// Called before a batch is committed with what was not taken in; returns the length of the report in bytes, which must
+    /// be durable then.
+    fn rejected(&mut self, rejects: &[Reject]) -> io::Result<u64>;
+    /// Called after each batch.
+    fn progressed(&mut self, progress: &Progress);
+}
+
+/// Why an import stopped. What was committed stays; the run can be continued.
+#[derive(Debug, thiserror::Error)]
+pub enum ImportError {
+    /// The file cannot be read as a whole.
+    #[error(transparent)]
+    File(#[from] FileError),
+    /// A case exists with other content, and the plan says to stop then.
+    #[error(
+        "line {line}: the case `{reference}` exists with other content ({fields}); nothing of this batch was imported"
+    )]
+    Conflict {
+        /// The line.
+        line: u64,
+        /// The reference.
+        reference: String,
+        /// What differs.
+        fields: String,
+    },
+    /// The report of rejected rows cannot be written.
+    #[error("cannot write the report of rejected rows")]
+    Report(#[source] io::Error),
+    /// The same file is being imported by another process.
+    #[error("another process is importing the same file")]
+    RunTaken,
+    /// The cases of a batch change too quickly.
+    #[error("the cases of this file are changing too quickly; try again")]
+    Contention,
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// Imports cases.
+#[derive(Clone)]
+pub struct ImportCases {
+    /// Where they go.
+    pub store: Arc<dyn BulkStore>,
+    /// Time and identifiers.
+    pub clock: Arc<dyn Clock>,
+}
+
+/// A batch as it will be written.
+#[derive(Default)]
+struct Draft {
+    inserts: Vec<CaseWrite>,
+    updates: Vec<CaseWrite>,
+    unchanged: u64,
+    conflicts: Vec<Reject>,
+}
+
+impl ImportCases {
+    /// Imports everything that `source` holds; see the steps at the top of this file. The caller is the system actor of the
+    /// tenant.
+    pub async fn run<R: Read + Send + 'static>(
+        &self,
+        caller: &Caller,
+        plan: &ImportPlan,
+        source: R,
+        report: &mut dyn ImportReport,
+    ) -> Result<Progress, ImportError> {
+        let run = self.open(caller, plan).await?;
+        let mut progress = run.progress;
+        report.begin(&progress).map_err(ImportError::Report)?;
+        let mut batches = self.read(plan, source, progress.bytes_done);
+        while let Some(batch) = batches.recv().await {
+            progress = self.settle(caller, plan, &run, progress, batch?, report).await?;
+            report.progressed(&progress);
+        }
+        if !plan.dry_run {
+            let nothing = Draft::default();
+            let end = BatchWrite { finished: true, ..self.write(caller, &run, progress, progress, &nothing) };
+            if self.store.commit(&end).await? != BatchCommit::Done {
+                return Err(ImportError::RunTaken);
+            }
+        }
+        Ok(progress)
+    }
+
+    async fn open(&self, caller: &Caller, plan: &ImportPlan) -> Result<Run, ImportError> {
+        let fresh = self.clock.new_id();
+        if plan.dry_run {
+            return Ok(Run { id: fresh, progress: Progress::default() });
+        }
+        let tenant = caller.actor.tenant_id;
+        Ok(self.store.open_run(tenant, &plan.key(), fresh, plan.resume, self.clock.now()).await?)
+    }
+
+    fn read<R: Read + Send + 'static>(
+        &self,
+        plan: &ImportPlan,
+        source: R,
+        done: u64,
+    ) -> mpsc::Receiver<Result<Batch, FileError>> {
+        let (sender, receiver) = mpsc::channel(READ_AHEAD);
+        let (plan, now) = (plan.clone(), self.clock.now());
+        tokio::task::spawn_blocking(move || {
+            match FileRows::open(source, plan.format, plan.encoding, &plan.mapping, now) {
+                Ok(rows) => batches::send(rows, plan.batch.max(1), done, &sender),
+                Err(error) => drop(sender.blocking_send(Err(error))),
+            }
+        });
+        receiver
+    }
+
+    /// Decides on a batch, reports and commits it; the progress with it.
+    async fn settle(
+        &self,
+        caller: &Caller,
+        plan: &ImportPlan,
+        run: &Run,
+        before: Progress,
+        batch: Batch,
+        report: &mut dyn ImportReport,
+    ) -> Result<Progress, ImportError> {
+        let references: Vec<String> = batch.records.iter().map(|(_, record)| record.reference.clone()).collect();
+        let mut reported = None;
+        for _ in 0..ATTEMPTS {
+            let existing = self.store.by_reference(caller.actor.tenant_id, &references).await?;
+            let draft = self.draft(caller, plan, run, &batch.records, existing)?;
+            let errors_bytes = match reported {
+                Some(length) => length,
+                None => {
+                    let mut rejects = batch.rejects.clone();
+                    rejects.extend(draft.conflicts.iter().cloned());
+                    rejects.sort_by_key(|reject| reject.line);
+                    report.rejected(&rejects).map_err(ImportError::Report)?
+                }
+            };
+            reported = Some(errors_bytes);
+            let after = Progress {
+                bytes_done: batch.end,
+                lines_done: batch.line,
+                errors_bytes,
+                imported: before.imported + draft.inserts.len() as u64,
+                updated: before.updated + draft.updates.len() as u64,
+                unchanged: before.unchanged + draft.unchanged,
+                skipped: before.skipped + draft.conflicts.len() as u64,
+                rejected: before.rejected + batch.rejected,
+            };
+            if plan.dry_run {
+                return Ok(after);
+            }
+            match self.store.commit(&self.write(caller, run, before, after, &draft)).await? {
+                BatchCommit::Done => return Ok(after),
+                BatchCommit::Stale => {}
+                BatchCommit::RunTaken => return Err(ImportError::RunTaken),
+            }
+        }
+        Err(ImportError::Contention)
+    }
+
+    fn write<'a>(
+        &self,
+        caller: &Caller,
+        run: &Run,
+        before: Progress,
+        after: Progress,
+        draft: &'a Draft,
+    ) -> BatchWrite<'a> {
+        BatchWrite {
+            tenant_id: caller.actor.tenant_id,
+            run_id: run.id,
+            before,
+            after,
+            inserts: &draft.inserts,
+            updates: &draft.updates,
+            now: self.clock.now(),
+            finished: false,
+        }
+    }
+
+    fn draft(
+        &self,
+        caller: &Caller,
+        plan: &ImportPlan,
+        run: &Run,
+        records: &[(u64, ImportRecord)],
+        existing: Vec<StoredCase>,
+    ) -> Result<Draft, ImportError> {
+        let mut existing: HashMap<String, StoredCase> =
+            existing.into_iter().map(|stored| (stored.case.reference.clone(), stored)).collect();
+        let now = self.clock.now();
+        let mut caller = caller.clone();
+        let mut draft = Draft::default();
+        for (line, record) in records {
+            let record = record.clone();
+            let stored = existing.remove(&record.reference);
+            let next = match &stored {
+                None => record.into_case(CaseId(self.clock.new_id()), caller.actor.tenant_id, now),
+                Some(stored) => match record.changed(&stored.case, now) {
+                    None => {
+                        draft.unchanged += 1;
+                        continue;
+                    }
+                    Some(next) if plan.on_conflict == OnConflict::Update => next,
+                    Some(next) => {
+                        let fields = differences(&stored.case, &next);
+                        let reference = next.reference;
+                        if plan.on_conflict == OnConflict::Fail {
+                            return Err(ImportError::Conflict { line: *line, reference, fields });
+                        }
+                        draft.conflicts.push(conflict(*line, reference, &fields));
+                        continue;
+                    }
+                },
+            };
+            caller.request_id = format!("import-{}-{line}", run.id.simple());
+            let reason = format!("{}, line {line}", plan.file_name);
+            let write = self.drafted(&caller, stored.as_ref(), next, reason, now)?;
+            if stored.is_some() { draft.updates.push(write) } else { draft.inserts.push(write) }
+        }
+        Ok(draft)
+    }
+
+    fn drafted(
+        &self,
+        caller: &Caller,
+        stored: Option<&StoredCase>,
+        case: Case,
+        reason: String,
+        now: time::OffsetDateTime,
+    ) -> Result<CaseWrite, StoreError> {
+        let event_id: Uuid = self.clock.new_id();
+        let act = Act { caller, claim: None, rendered: None, now, key_expires_at: now, event_id };
+        let decision = Decision {
+            change: if stored.is_some() { RowChange::Fields } else { RowChange::Insert },
+            case,
+            action: "case.import".to_owned(),
+            event_type: Some(EventType::CaseImported),
+            reason: Some(reason),
+            attachments: Vec::new(),
+            created: None,
+        };
+        accepted(&act, stored, decision)
+    }
+}
+
+/// The members in which two versions of a case differ, but for version and time of change.
+fn differences(before: &Case, after: &Case) -> String {
+    let (Ok(before), Ok(after)) = (serde_json::to_value(before), serde_json::to_value(after)) else {
+        return String::new();
+    };
+    let (_, changed, _) = docket_domain::audit::record::changes(&before, &after);
+    let names = changed.as_object().into_iter().flat_map(|members| members.keys());
+    names.filter(|name| !matches!(name.as_str(), "version" | "updated_at")).cloned().collect::<Vec<_>>().join(", ")
+}
+
+fn conflict(line: u64, reference: String, fields: &str) -> Reject {
+    let reason = format!("exists with other content ({fields}) and was left as it is; --on-conflict update changes it");
+    Reject { line, reference, error: RowError { field: "reference".to_owned(), reason }, excerpt: String::new() }
+}

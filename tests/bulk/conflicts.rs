@@ -1,0 +1,80 @@
+//! Rows whose case exists: unchanged, skipped, updated or refused; and formulas on their way through a spreadsheet.
+
+use docket_domain::audit::{AuditRecord, verify_chain};
+use sqlx::Row;
+
+use crate::harness::{World, generated};
+
+#[tokio::test]
+async fn a_conflict_is_skipped_updated_or_fatal_as_asked() {
+    let world = World::new().await;
+    let file = world.file("cases.csv", generated(0, 50));
+    assert_eq!(world.import(&file, &[]).count("imported"), 50);
+    let changed = world.file("changed.csv", generated(0, 50).replace("G-7,submitted", "G-7,under_review"));
+
+    let errors = world.path("skipped.csv").to_str().unwrap().to_owned();
+    let skip = world.import(&changed, &["--errors", &errors]);
+    assert_eq!((skip.code, skip.count("unchanged"), skip.count("skipped")), (Some(0), 49, 1), "{skip:?}");
+    let told = world.rejected("skipped.csv");
+    assert!(told[0][1] == "G-7" && told[0][3].contains("other content (state)"), "{told:?}");
+
+    let fail = world.import(&changed, &["--on-conflict", "fail"]);
+    assert_eq!(fail.code, Some(1));
+    assert!(fail.err.contains("`G-7` exists with other content (state)"), "{fail:?}");
+    assert_eq!(world.number("SELECT max(version) FROM docket.cases").await, 1);
+
+    let update = world.import(&changed, &["--on-conflict", "update"]);
+    assert_eq!((update.code, update.count("unchanged"), update.count("updated")), (Some(0), 49, 1), "{update:?}");
+    world.assert_sound().await;
+    let sql = "SELECT a.record::text, a.prev_hash, a.hash, c.state, c.version FROM docket.audit_events a
+               JOIN docket.cases c ON c.id = a.chain_id WHERE c.reference = 'G-7' ORDER BY a.seq";
+    let rows = world.rows(sql).await;
+    let hash = |row: &sqlx::postgres::PgRow, name: &str| <[u8; 32]>::try_from(row.get::<Vec<u8>, _>(name)).unwrap();
+    let records: Vec<AuditRecord> =
+        rows.iter().map(|row| serde_json::from_str(&row.get::<String, _>(0)).unwrap()).collect();
+    let chain = records.iter().zip(&rows).map(|(record, row)| (record, hash(row, "prev_hash"), hash(row, "hash")));
+    assert_eq!(verify_chain(chain).unwrap().seq, 2);
+    assert_eq!((rows[1].get::<String, _>("state"), rows[1].get::<i64, _>("version")), ("under_review".to_owned(), 2));
+    assert_eq!(records[1].reason.as_deref(), Some("changed.csv, line 16"));
+}
+
+#[tokio::test]
+async fn formulas_are_defused_on_export_and_come_back_as_they_were() {
+    let world = World::new().await;
+    let titles = ["=1+1", "@SUM(A1)", "-2", "+3", "'=quoted", "'tis", "a, \\\"b\\\"", "plain"];
+    let lines: Vec<String> = titles
+        .iter()
+        .enumerate()
+        .map(|(number, title)| {
+            format!(
+                r#"{{"reference":"S-{number}","title":"{title}","state":"draft","severity":"low","confidentiality":"internal","opened_at":"2020-01-01T10:00:00.123456Z","narrative":"=cmd|' /C calc'!A0\nsecond","attributes":{{"x":"=1","n":1.5,"none":null}}}}"#
+            )
+        })
+        .collect();
+    let file = world.file("formulas.jsonl", lines.join("\n"));
+    assert_eq!(world.import(&file, &[]).count("imported"), titles.len() as u64);
+    let export = world.docket(&["export", "cases", "--tenant", "one"]).out;
+    let mut reader = csv::Reader::from_reader(export.as_bytes());
+    for record in reader.records() {
+        let record = record.unwrap();
+        assert!(record.iter().all(|cell| !cell.starts_with(['=', '+', '-', '@'])), "{record:?}");
+    }
+    let back = world.import(&world.file("back.csv", &export), &["--on-conflict", "update"]);
+    assert_eq!((back.count("unchanged"), back.count("updated")), (titles.len() as u64, 0), "{back:?}");
+}
+
+#[tokio::test]
+async fn a_waiting_case_has_an_open_question_and_tenants_do_not_see_each_other() {
+    let world = World::new().await;
+    let file = world.file("cases.csv", generated(0, 3).replace("G-1,submitted", "G-1,awaiting_information"));
+    assert_eq!(world.import(&file, &[]).count("imported"), 3);
+    let sql = "SELECT count(*) FROM docket.cases WHERE open_information_requests = 1 AND clock_paused_at IS NOT NULL";
+    assert_eq!(world.number(sql).await, 1);
+    assert_eq!(world.docket(&["export", "cases", "--tenant", "two"]).out.lines().count(), 1);
+    let other = world.docket(&["import", "cases", &file, "--tenant", "two"]);
+    assert_eq!(other.count("imported"), 3, "references are the tenant's own");
+    for (tenant, id) in [("one", world.one), ("two", world.two)] {
+        assert_eq!(world.number(&format!("SELECT count(*) FROM docket.cases WHERE tenant_id = '{id}'")).await, 3);
+        assert_eq!(world.docket(&["export", "cases", "--tenant", tenant]).out.lines().count(), 7, "two lines a case");
+    }
+}
