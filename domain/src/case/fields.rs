@@ -56,11 +56,17 @@ const CREATORS: Roles = Roles::of(&[Role::Reporter, Role::Caseworker, Role::Supe
 const STAFF: Roles = Roles::of(&[Role::Caseworker, Role::Supervisor, Role::System]);
 const SUPERVISION: Roles = Roles::of(&[Role::Supervisor, Role::System]);
 
+/// Whether `actor` may open cases at all.
+pub fn may_create(actor: &Actor) -> Result<(), Refusal> {
+    if actor.roles.intersects(CREATORS) {
+        return Ok(());
+    }
+    Err(by_role("creating a case needs one of the roles: reporter, caseworker, supervisor"))
+}
+
 /// The draft that `actor` opens.
 pub fn create(id: CaseId, new: NewCase, actor: &Actor, now: OffsetDateTime) -> Result<Case, Refusal> {
-    if !actor.roles.intersects(CREATORS) {
-        return Err(by_role("creating a case needs one of the roles: reporter, caseworker, supervisor"));
-    }
+    may_create(actor)?;
     Ok(Case {
         id,
         tenant_id: actor.tenant_id,
@@ -88,6 +94,11 @@ pub fn create(id: CaseId, new: NewCase, actor: &Actor, now: OffsetDateTime) -> R
         closed_at: None,
         attributes: new.attributes,
     })
+}
+
+/// Whether `actor` may change anything of the case: its fields or, as supervisor and in every state, its legal hold.
+pub fn may_edit(case: &Case, actor: &Actor) -> Result<(), Refusal> {
+    if actor.roles.intersects(SUPERVISION) { Ok(()) } else { may_edit_fields(case, actor) }
 }
 
 /// The case with its fields changed (version one higher), or why not.

@@ -1,7 +1,7 @@
 //! Creating, editing and deleting: who may, when, and what changes.
 
 use docket_domain::case::deadline::{Calendar, due_at};
-use docket_domain::case::fields::{create, edit, may_delete};
+use docket_domain::case::fields::{create, edit, may_create, may_delete, may_edit};
 use docket_domain::case::{Case, CaseChanges, Confidentiality, NewCase, Refusal, Severity, State};
 use docket_domain::ids::CaseId;
 use docket_domain::principal::{Actor, Role};
@@ -69,6 +69,7 @@ fn reporters_and_staff_create_cases_and_nobody_else() {
     for role in Role::ALL {
         let made = create(CaseId(Uuid::nil()), new_case(), &actor(STRANGER, &[*role]), NOW);
         assert_eq!(made.is_ok(), may.contains(role), "{role}");
+        assert_eq!(may_create(&actor(STRANGER, &[*role])).is_ok(), made.is_ok(), "{role}");
         if let Err(refusal) = made {
             assert!(refusal.is_by_role() && refusal.rule() == "role" && refusal.input_field().is_none());
             assert_eq!(refusal.to_string(), "creating a case needs one of the roles: reporter, caseworker, supervisor");
@@ -83,6 +84,8 @@ fn fields_change_by_staff_until_a_decision_is_proposed_and_by_the_reporter_in_it
         let staff = matches!(role, Role::Caseworker | Role::Supervisor | Role::System);
         let creates = staff || role == Role::Reporter;
         for (who, owner) in [(REPORTER, true), (STRANGER, false)] {
+            let anything = [title(), hold(true)].map(|changes| change(&case, changes, &actor(who, &[role])).is_ok());
+            assert_eq!(may_edit(&case, &actor(who, &[role])).is_ok(), anything != [false; 2], "{state} {role} {owner}");
             let by_role = staff || (state == State::Draft && owner && creates);
             match change(&case, title(), &actor(who, &[role])) {
                 Ok(next) => {

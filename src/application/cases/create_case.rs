@@ -17,6 +17,8 @@ pub async fn create_case(
     presenter: &dyn Presenter,
 ) -> Result<Written, UseCaseError> {
     caller.require_scope(Scope::CasesWrite)?;
+    // Before the key is looked up: whoever lost the role must not read the answer stored when it still had it.
+    fields::may_create(&caller.actor).map_err(|refusal| UseCaseError::Forbidden(refusal.to_string()))?;
     let claim = claim.ok_or(UseCaseError::KeyMissing)?;
     writing
         .create(caller, claim, presenter, |id, now| {

@@ -18,6 +18,8 @@ pub async fn edit_case(
     request.caller.require_scope(Scope::CasesWrite)?;
     writing
         .change(request, |case, now| {
+            // Who may change nothing here learns that, and not what was wrong with the input.
+            fields::may_edit(case, &request.caller.actor).map_err(UseCaseError::refused)?;
             let changes = changes.clone().map_err(UseCaseError::Invalid)?;
             let next = fields::edit(case, changes, &request.caller.actor, now, &Calendar::default())
                 .map_err(UseCaseError::refused)?;

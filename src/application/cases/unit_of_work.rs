@@ -119,7 +119,15 @@ impl CaseWriting {
             let rendered = presenter.changed(&decision.case, None);
             let act = self.act(caller, Some(claim), Some(&rendered), now);
             let write = write_draft::accepted(&act, None, decision)?;
-            if self.settle(&write, self.store.commit(&write).await?)? {
+            let commit = self.store.commit(&write).await?;
+            if commit == Commit::ReferenceTaken {
+                // Perhaps by the first send of this very request, which committed after the key was looked up.
+                let answer = self.store.load_answer(caller.actor.tenant_id, scope).await?;
+                if let Some(written) = self.replay(caller, Some(claim), answer, now).await? {
+                    return Ok(written);
+                }
+            }
+            if self.settle(&write, commit)? {
                 return Ok(Written { rendered, replayed: false });
             }
         }

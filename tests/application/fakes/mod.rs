@@ -1,0 +1,12 @@
+//! Fakes of the ports: in memory, deterministic, and able to be told to misbehave.
+
+mod clock;
+mod keys;
+mod memory;
+mod presenter;
+mod reader;
+
+pub use clock::FrozenClock;
+pub use keys::MemoryKeys;
+pub use memory::{Contents, MemoryStore};
+pub use presenter::PlainPresenter;
