@@ -15,7 +15,7 @@ use docket::application::ports::case_store::{
 use docket::application::ports::{CaseReader, CaseStore};
 use docket::application::request::{Caller, Claim, Rendered};
 use docket_domain::audit::Outcome;
-use docket_domain::case::{Case, EventType, LinkKind, State, fields};
+use docket_domain::case::{Case, EventType, LinkKind, NewCase, State, fields};
 use docket_domain::ids::{CaseId, LinkId, NoteId, TenantId};
 use sqlx::PgPool;
 use time::macros::datetime;
@@ -37,12 +37,7 @@ struct Site {
     _database: Option<TestDatabase>,
 }
 
-async fn memory() -> Site {
-    let store = Arc::new(MemoryStore::default());
-    Site { store: store.clone(), reader: store, _database: None }
-}
-
-async fn postgres() -> Site {
+async fn on_postgres() -> Site {
     let database = TestDatabase::new().await;
     let owner = PgPool::connect(&database.superuser_url()).await.unwrap();
     for (id, name) in [(TENANT, "one"), (OTHER, "other")] {
@@ -73,12 +68,10 @@ macro_rules! contract {
     ($($name:ident),* $(,)?) => { holds_for! { on_memory: $($name),*; on_postgres: $($name),*; } };
 }
 
-async fn on_memory() -> Site {
-    memory().await
-}
-
-async fn on_postgres() -> Site {
-    postgres().await
+// As a future, because opening a database is one.
+fn on_memory() -> std::future::Ready<Site> {
+    let store = Arc::new(MemoryStore::default());
+    std::future::ready(Site { store: store.clone(), reader: store, _database: None })
 }
 
 contract! {
@@ -118,11 +111,8 @@ fn in_tenant(mut caller: Caller, tenant: TenantId) -> Caller {
 
 fn draft(tenant: TenantId, reference: &str, claim: Option<&Claim>) -> CaseWrite {
     let caller = in_tenant(reporter(), tenant);
-    let mut new = new_case(reference);
-    new.attributes = serde_json::json!({"big": 18_446_744_073_709_551_615_u64, "float": 0.1, "text": "é😀"})
-        .as_object()
-        .unwrap()
-        .clone();
+    let attributes = serde_json::json!({"big": 18_446_744_073_709_551_615_u64, "float": 0.1, "text": "é😀"});
+    let new = NewCase { attributes: attributes.as_object().unwrap().clone(), ..new_case(reference) };
     let case = fields::create(CaseId(Uuid::now_v7()), new, &caller.actor, NOW).unwrap();
     let decision = plain(RowChange::Insert, case, "case.create".to_owned(), EventType::CaseCreated, None);
     let answer = rendered(&format!("{{\"created\":\"{reference} é\\u0000\"}}"));

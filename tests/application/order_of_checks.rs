@@ -43,8 +43,8 @@ async fn the_checks_come_in_their_order_from_scope_to_input() {
     assert!(matches!(desk.transition(hopeless(case)).await, Err(UseCaseError::PreconditionRequired)));
     let stale = Ask { if_match: IfMatch::Version(9), ..hopeless(case) };
     assert!(matches!(desk.transition(stale).await, Err(UseCaseError::PreconditionFailed { .. })));
-    let state = desk.transition(Ask { if_match: IfMatch::Version(1), ..hopeless(case) }).await.unwrap_err();
-    assert!(matches!(state, UseCaseError::Refused { refusal: Refusal::WrongState { .. }, .. }), "{state}");
+    let refused = desk.transition(Ask { if_match: IfMatch::Version(1), ..hopeless(case) }).await.unwrap_err();
+    assert!(matches!(refused, UseCaseError::Refused { refusal: Refusal::WrongState { .. }, .. }), "{refused}");
     let unreadable = Ask { if_match: IfMatch::Version(1), command: Command::AddNote, ..hopeless(case) };
     let unreadable = Ask { claim: Some(claim("another", 1)), ..unreadable };
     assert!(matches!(desk.transition(unreadable).await, Err(UseCaseError::Invalid(errors)) if errors == mistakes()));
@@ -107,7 +107,7 @@ async fn creation_is_authorized_before_its_key_is_looked_up_and_before_its_field
     assert!(matches!(fields, Err(UseCaseError::Invalid(errors)) if errors == mistakes()));
 }
 
-fn change<'a>(caller: &'a Caller, case_id: CaseId) -> ChangeRequest<'a> {
+fn change(caller: &Caller, case_id: CaseId) -> ChangeRequest<'_> {
     let (claim, presenter) = (None, &PlainPresenter);
     ChangeRequest {
         caller,

@@ -4,7 +4,7 @@ use docket::application::cases::delete_case::delete_case;
 use docket::application::cases::edit_case::edit_case;
 use docket::application::cases::unit_of_work::ChangeRequest;
 use docket::application::error::UseCaseError;
-use docket::application::request::IfMatch;
+use docket::application::request::{Caller, IfMatch};
 use docket_domain::case::{CaseChanges, Command};
 use docket_domain::ids::CaseId;
 
@@ -41,11 +41,7 @@ async fn who_saw_the_current_version_is_served_and_the_next_one_is_one_higher() 
     }
 }
 
-fn request<'a>(
-    caller: &'a docket::application::request::Caller,
-    case_id: CaseId,
-    if_match: IfMatch,
-) -> ChangeRequest<'a> {
+fn request(caller: &Caller, case_id: CaseId, if_match: IfMatch) -> ChangeRequest<'_> {
     let (claim, presenter) = (None, &PlainPresenter);
     ChangeRequest { caller, case_id, if_match, claim, dry_run: false, presenter, action: "case.update" }
 }
