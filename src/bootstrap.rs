@@ -63,6 +63,11 @@ impl Parts {
         }
     }
 
+    /// Administering tenants from the command line, where no authenticator of this process remembers anything.
+    pub fn administration(&self, config: &Config) -> TenancyWriting {
+        self.tenancy(config, Arc::new(CredentialMemory::new(Duration::ZERO)))
+    }
+
     /// Moving cases in bulk, and finding the tenant for it.
     pub fn bulk(&self) -> Arc<dyn BulkStore> {
         Arc::new(PgBulkStore::new(self.pool.clone()))

@@ -2,6 +2,7 @@
 
 pub mod bulk;
 pub mod cases;
+pub mod demo;
 pub mod error;
 pub mod events;
 pub mod ports;

@@ -19,6 +19,7 @@ pub const ROOMS: &[&str] = &[
     "application/agents",
     "application/bulk",
     "application/cases",
+    "application/demo",
     "application/events",
     "application/jobs",
     "application/knowledge",

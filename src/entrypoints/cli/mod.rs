@@ -6,6 +6,7 @@
 
 mod completions;
 mod config;
+mod demo;
 mod export;
 mod failure;
 mod import;
@@ -54,6 +55,8 @@ pub struct Cli {
 enum Command {
     /// Serve the API until SIGTERM or Ctrl-C
     Serve(serve::Args),
+    /// Serve with two fictional regulators and print their keys
+    Demo(demo::Args),
     /// Apply the migrations that are missing, and stop
     Migrate(migrate::Args),
     /// Print the OpenAPI document
@@ -81,6 +84,7 @@ pub fn main() -> ExitCode {
         Command::Config(args) => config::run(&args, &sources),
         Command::Completions(args) => completions::run(&args),
         Command::Openapi(args) => openapi::run(&args),
+        Command::Demo(args) => with_service(&sources, |loaded| demo::run(args, loaded)),
         Command::Migrate(args) => with_service(&sources, |loaded| migrate::run(args, loaded)),
         Command::Import(args) => with_service(&sources, |loaded| import::run(args, loaded)),
         Command::Export(args) => with_service(&sources, |loaded| export::run(args, loaded)),

@@ -42,7 +42,7 @@ pub async fn run(_: Args, loaded: Loaded) -> Result<(), Failure> {
 }
 
 /// Cancels `shutdown` on SIGTERM or SIGINT; a second one ends the process at once with the shell's exit code for SIGINT.
-async fn cancel_on_signal(shutdown: CancellationToken) {
+pub(super) async fn cancel_on_signal(shutdown: CancellationToken) {
     let (Ok(mut interrupt), Ok(mut terminate)) = (signal(SignalKind::interrupt()), signal(SignalKind::terminate()))
     else {
         tracing::warn!("cannot listen for signals; the service stops only by SIGKILL");
