@@ -22,6 +22,7 @@ use crate::config::Config;
 use crate::entrypoints::http::cursor::CursorSigner;
 use crate::entrypoints::http::health::HealthBoard;
 use crate::entrypoints::http::middleware::{Shell, ShellSettings, wrap};
+use crate::entrypoints::http::rate_limits::RateLimits;
 use crate::entrypoints::http::state::{ApiParts, ApiState};
 use crate::entrypoints::http::{docs, metrics, problem_pages, router, server};
 use crate::telemetry;
@@ -98,6 +99,7 @@ impl Parts {
             clock: self.clock.clone(),
             tenancy,
             authenticator: Arc::new(Authenticator::with_memory(keys, None, self.clock.clone(), memory)),
+            limits: RateLimits::new(&config.limits),
             cursors: CursorSigner::new(cursor_key(config)?),
             public_url: config.public_url(),
             page_size_default: config.limits.page_size_default,
@@ -144,7 +146,9 @@ pub async fn run(
     let upkeep = tokio::spawn(telemetry::metrics::upkeep());
     let pool_gauges = tokio::spawn(pool::observe(parts.pool.clone()));
     let health = HealthBoard::new(parts.probes(), shutdown.clone());
-    let (api, document) = router::api(parts.api_state(&config)?);
+    let state = parts.api_state(&config)?;
+    let quiet_clients = tokio::spawn(forget_quiet_clients(state.clone()));
+    let (api, document) = router::api(state);
     let router = api.merge(health.routes()).merge(metrics::routes()).merge(problem_pages::routes());
     let router = router.merge(docs::routes(document, &config.public_url()));
     let shell = Shell::new(ShellSettings::from(&config), parts.clock.clone());
@@ -153,8 +157,18 @@ pub async fn run(
     server::serve(listener, wrap(router, shell), (&config.server).into(), shutdown).await?;
     upkeep.abort();
     pool_gauges.abort();
+    quiet_clients.abort();
     tracing::info!("stopped");
     Ok(())
+}
+
+/// Keeps the memory of the rate limits in step with the number of active clients.
+async fn forget_quiet_clients(state: ApiState) {
+    let mut ticks = tokio::time::interval(Duration::from_mins(1));
+    loop {
+        ticks.tick().await;
+        state.limits.forget_idle();
+    }
 }
 
 /// The key that signs cursors: configured, or made once and kept under the data directory.

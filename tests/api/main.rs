@@ -13,5 +13,6 @@ mod idempotency;
 mod isolation;
 mod lifecycle;
 mod preconditions;
+mod rate_limits;
 mod tenancy;
 mod visibility;

@@ -1,5 +1,6 @@
 //! The HTTP API: router, extractors, middleware, one file per resource.
 
+pub mod admission;
 pub mod api_keys;
 pub mod case_body;
 pub mod case_list;
@@ -19,6 +20,7 @@ pub mod principals;
 pub mod problem;
 pub mod problem_from;
 pub mod problem_pages;
+pub mod rate_limits;
 pub mod router;
 pub mod server;
 pub mod state;

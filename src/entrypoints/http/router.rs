@@ -7,7 +7,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::state::ApiState;
-use super::{api_keys, case_list, cases, deprecated, principals, tenants, transitions};
+use super::{admission, api_keys, case_list, cases, deprecated, principals, tenants, transitions};
 
 #[derive(OpenApi)]
 #[openapi(
@@ -36,7 +36,8 @@ fn with_security(mut document: Document) -> Document {
 /// The API's routes without middleware, and the document that describes them.
 pub fn api(state: ApiState) -> (axum::Router, Document) {
     let (router, document) = routes().split_for_parts();
-    (router.with_state(state), with_security(document))
+    let admit = axum::middleware::from_fn_with_state(state.clone(), admission::admit);
+    (router.route_layer(admit).with_state(state), with_security(document))
 }
 
 /// The document alone, for whoever has no service running.

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::cursor::CursorSigner;
+use super::rate_limits::RateLimits;
 use crate::application::cases::CaseWriting;
 use crate::application::ports::{CaseReader, Clock};
 use crate::application::tenancy::{Authenticator, TenancyWriting};
@@ -23,6 +24,8 @@ pub struct ApiParts {
     pub tenancy: TenancyWriting,
     /// Who is asking.
     pub authenticator: Arc<Authenticator>,
+    /// How much each may ask.
+    pub limits: RateLimits,
     /// Signs page cursors.
     pub cursors: CursorSigner,
     /// Where clients reach this service, without a trailing slash.
