@@ -10,8 +10,10 @@ use tokio_util::sync::CancellationToken;
 
 use crate::adapters::postgres::health::{DatabaseProbe, RowSecurityProbe};
 use crate::adapters::postgres::open::{OpenDatabase, OpenSettings, open};
-use crate::adapters::postgres::{PgBulkStore, PgCaseReader, PgCaseStore, PgKeyStore, PgTenancyStore, Pool, pool};
-use crate::adapters::system::{SystemClock, SystemRandomness, secret_file};
+use crate::adapters::postgres::{
+    PgAuditStore, PgBulkStore, PgCaseReader, PgCaseStore, PgEventFeed, PgKeyStore, PgTenancyStore, Pool, pool,
+};
+use crate::adapters::system::{Ed25519Signer, SystemClock, SystemRandomness, secret_file};
 use crate::application::cases::CaseWriting;
 use crate::application::cases::export_cases::ExportCases;
 use crate::application::cases::import_cases::ImportCases;
@@ -95,6 +97,9 @@ impl Parts {
         Ok(ApiState::new(ApiParts {
             writing: self.writing(config),
             cases: self.cases.clone(),
+            audit: Arc::new(PgAuditStore::new(self.pool.clone())),
+            signer: Arc::new(signer(config)?),
+            events: Arc::new(PgEventFeed::new(self.pool.clone())),
             clock: self.clock.clone(),
             tenancy,
             authenticator: Arc::new(Authenticator::with_memory(keys, None, self.clock.clone(), memory)),
@@ -155,6 +160,12 @@ pub async fn run(
     pool_gauges.abort();
     tracing::info!("stopped");
     Ok(())
+}
+
+/// The key that signs checkpoints, made once and kept outside the database.
+fn signer(config: &Config) -> anyhow::Result<Ed25519Signer> {
+    let path = &config.audit.signing_key_file;
+    Ed25519Signer::open(path).with_context(|| format!("cannot keep the signing key in {}", path.display()))
 }
 
 /// The key that signs cursors: configured, or made once and kept under the data directory.

@@ -1,5 +1,6 @@
 //! Use cases, one per file, and the ports they need. Nothing here knows HTTP, SQL or a file system.
 
+pub mod audit;
 pub mod bulk;
 pub mod cases;
 pub mod demo;

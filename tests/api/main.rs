@@ -5,13 +5,16 @@
 mod database_support;
 mod support;
 
+mod audit_trail;
 mod bad_input;
 mod case_lists;
 mod concurrency;
 mod documents;
+mod event_feed;
 mod idempotency;
 mod isolation;
 mod lifecycle;
+mod notes_and_links;
 mod preconditions;
 mod tenancy;
 mod visibility;

@@ -1,18 +1,23 @@
 //! The HTTP API: router, extractors, middleware, one file per resource.
 
 pub mod api_keys;
+pub mod audit;
 pub mod case_body;
 pub mod case_list;
 pub mod cases;
+pub mod checkpoints;
 mod connection_activity;
 pub mod cursor;
 pub mod deprecated;
 pub mod docs;
+pub mod events;
 pub mod extract;
 pub mod form;
 pub mod health;
+pub mod links;
 pub mod metrics;
 pub mod middleware;
+pub mod notes;
 pub mod page;
 pub mod presenter;
 pub mod principals;

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::cursor::CursorSigner;
 use crate::application::cases::CaseWriting;
-use crate::application::ports::{CaseReader, Clock};
+use crate::application::ports::{AuditStore, CaseReader, Clock, EventFeed, Signer};
 use crate::application::tenancy::{Authenticator, TenancyWriting};
 
 /// Shared by all requests of a process; cloning costs one reference count.
@@ -17,6 +17,12 @@ pub struct ApiParts {
     pub writing: CaseWriting,
     /// Reading cases.
     pub cases: Arc<dyn CaseReader>,
+    /// The audit trail.
+    pub audit: Arc<dyn AuditStore>,
+    /// Signs and verifies checkpoints.
+    pub signer: Arc<dyn Signer>,
+    /// Committed events.
+    pub events: Arc<dyn EventFeed>,
     /// The time.
     pub clock: Arc<dyn Clock>,
     /// Tenants, principals and keys.
