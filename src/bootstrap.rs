@@ -8,10 +8,12 @@ use secrecy::{ExposeSecret, SecretString};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
+use crate::adapters::object_store::{ObjectBlobStore, S3Settings, open as open_store};
 use crate::adapters::postgres::health::{DatabaseProbe, RowSecurityProbe};
 use crate::adapters::postgres::open::{OpenDatabase, OpenSettings, open};
 use crate::adapters::postgres::{
-    PgAuditStore, PgBulkStore, PgCaseReader, PgCaseStore, PgEventFeed, PgKeyStore, PgTenancyStore, Pool, pool,
+    PgAuditStore, PgBulkStore, PgCaseReader, PgCaseStore, PgEventFeed, PgEvidenceIndex, PgKeyStore, PgTenancyStore,
+    Pool, pool,
 };
 use crate::adapters::system::{Ed25519Signer, SystemClock, SystemRandomness, secret_file};
 use crate::application::cases::CaseWriting;
@@ -99,6 +101,9 @@ impl Parts {
             cases: self.cases.clone(),
             audit: Arc::new(PgAuditStore::new(self.pool.clone())),
             signer: Arc::new(signer(config)?),
+            blobs: Arc::new(evidence_store(config)?),
+            evidence: Arc::new(PgEvidenceIndex::new(self.pool.clone())),
+            max_evidence_bytes: config.storage.max_evidence_bytes,
             events: Arc::new(PgEventFeed::new(self.pool.clone())),
             clock: self.clock.clone(),
             tenancy,
@@ -160,6 +165,19 @@ pub async fn run(
     pool_gauges.abort();
     tracing::info!("stopped");
     Ok(())
+}
+
+/// Where the bytes of evidence live.
+fn evidence_store(config: &Config) -> anyhow::Result<ObjectBlobStore> {
+    let section = &config.storage;
+    let text = |secret: &Option<SecretString>| secret.as_ref().map(|text| text.expose_secret().to_owned());
+    let s3 = S3Settings {
+        endpoint: section.s3_endpoint.clone(),
+        region: section.s3_region.clone(),
+        access_key_id: text(&section.s3_access_key_id),
+        secret_access_key: text(&section.s3_secret_access_key),
+    };
+    open_store(&section.url, &s3).with_context(|| format!("cannot open {} (storage.url)", section.url))
 }
 
 /// The key that signs checkpoints, made once and kept outside the database.

@@ -6,6 +6,7 @@ pub mod cases;
 pub mod demo;
 pub mod error;
 pub mod events;
+pub mod evidence;
 pub mod ports;
 pub mod request;
 pub mod tenancy;

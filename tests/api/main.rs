@@ -11,6 +11,7 @@ mod case_lists;
 mod concurrency;
 mod documents;
 mod event_feed;
+mod evidence;
 mod idempotency;
 mod isolation;
 mod lifecycle;

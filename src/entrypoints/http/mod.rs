@@ -11,6 +11,8 @@ pub mod cursor;
 pub mod deprecated;
 pub mod docs;
 pub mod events;
+pub mod evidence;
+pub mod evidence_content;
 pub mod extract;
 pub mod form;
 pub mod health;

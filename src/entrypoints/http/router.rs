@@ -8,7 +8,8 @@ use utoipa_axum::routes;
 
 use super::state::ApiState;
 use super::{
-    api_keys, audit, case_list, cases, checkpoints, deprecated, events, links, notes, principals, tenants, transitions,
+    api_keys, audit, case_list, cases, checkpoints, deprecated, events, evidence, evidence_content, links, notes,
+    principals, tenants, transitions,
 };
 
 #[derive(OpenApi)]
@@ -20,6 +21,7 @@ use super::{
     ),
     tags(
         (name = "cases", description = "Cases and their life cycle"),
+        (name = "evidence", description = "Files attached to cases"),
         (name = "audit", description = "The tamper-evident trail: reading, verifying, sealing"),
         (name = "tenancy", description = "Tenants, principals and API keys"),
         (name = "events", description = "What changed, in order")
@@ -70,6 +72,9 @@ fn routes() -> OpenApiRouter<ApiState> {
         .routes(routes!(checkpoints::create_checkpoint, checkpoints::list_checkpoints))
         .routes(routes!(checkpoints::get_public_key))
         .routes(routes!(events::list_events))
+        .routes(routes!(evidence::post_evidence, evidence::get_evidence_list))
+        .routes(routes!(evidence::get_evidence))
+        .routes(routes!(evidence_content::get_evidence_content))
         .routes(routes!(tenants::post_tenant, tenants::list_tenants))
         .routes(routes!(tenants::get_tenant, tenants::patch_tenant))
         .routes(routes!(principals::post_principal, principals::list_principals))

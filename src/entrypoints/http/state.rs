@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::cursor::CursorSigner;
 use crate::application::cases::CaseWriting;
-use crate::application::ports::{AuditStore, CaseReader, Clock, EventFeed, Signer};
+use crate::application::ports::{AuditStore, BlobStore, CaseReader, Clock, EventFeed, EvidenceIndex, Signer};
 use crate::application::tenancy::{Authenticator, TenancyWriting};
 
 /// Shared by all requests of a process; cloning costs one reference count.
@@ -21,6 +21,12 @@ pub struct ApiParts {
     pub audit: Arc<dyn AuditStore>,
     /// Signs and verifies checkpoints.
     pub signer: Arc<dyn Signer>,
+    /// The bytes of evidence.
+    pub blobs: Arc<dyn BlobStore>,
+    /// What the database knows of them.
+    pub evidence: Arc<dyn EvidenceIndex>,
+    /// Largest evidence file, in bytes.
+    pub max_evidence_bytes: u64,
     /// Committed events.
     pub events: Arc<dyn EventFeed>,
     /// The time.
