@@ -1,5 +1,6 @@
 //! Evidence: stored once, handed out as it came, refused when it is not what it says, and swept when nobody uses it.
 
+use docket::application::evidence::sweep_orphans::{Swept, sweep_orphans};
 use docket_domain::principal::Role;
 use http::Method;
 use serde_json::json;
@@ -262,4 +263,98 @@ fn stored_files(app: &TestApp) -> Vec<String> {
         }
     }
     found
+}
+
+/// The store and the index as the command line sees them.
+fn keeping(
+    app: &TestApp,
+) -> (docket::adapters::object_store::ObjectBlobStore, docket::adapters::postgres::PgEvidenceIndex) {
+    let url = format!("file:{}", app.evidence_directory.display());
+    let blobs = docket::adapters::object_store::open(&url, &Default::default()).unwrap();
+    (blobs, docket::adapters::postgres::PgEvidenceIndex::new(app.pool.clone()))
+}
+
+/// Sweeps as if `hours` had gone by.
+async fn sweep_after(app: &TestApp, hours: i64) -> Swept {
+    let (blobs, index) = keeping(app);
+    let now = time::OffsetDateTime::now_utc() + time::Duration::hours(hours);
+    sweep_orphans(&blobs, &index, now, time::Duration::hours(24), false).await.unwrap()
+}
+
+#[tokio::test]
+async fn the_sweeper_removes_what_nobody_uses_and_nothing_else() {
+    let app = TestApp::start().await;
+    let (kept, gone) = (draft(&app).await, draft(&app).await);
+    assert_eq!(attach(&app, &kept, "kept.png", PNG).await.status, 201);
+    assert_eq!(attach(&app, &gone, "kept.png", PNG).await.status, 201);
+    assert_eq!(attach(&app, &gone, "gone.pdf", PDF).await.status, 201);
+    // A refused transition leaves its bytes behind, and a process that died leaves staged ones.
+    let stale = Upload { id: &kept, role: Role::Reporter, etag: "\"v1\"", key: "stale" };
+    let orphan = [PDF, b"orphan"].concat();
+    send(&app, stale, file("orphan.pdf", &orphan)).await.assert_problem(412, "precondition-failed");
+    let staged = app.evidence_directory.join("staged");
+    std::fs::write(staged.join(uuid::Uuid::now_v7().to_string()), b"half").unwrap();
+    assert_eq!(stored_files(&app).len(), 4);
+    assert_eq!(sweep_after(&app, 1).await, Swept { seen: 4, contents_removed: 0, uploads_removed: 0 }, "too young");
+    assert_eq!(sweep_after(&app, 25).await, Swept { seen: 4, contents_removed: 1, uploads_removed: 1 });
+    let request = app.request(Method::DELETE, &format!("/v1/cases/{gone}"), app.key(Role::Supervisor));
+    let version = app.get(&format!("/v1/cases/{gone}"), Role::Supervisor).await.header("etag").to_owned();
+    assert_eq!(Answer::of(request.header("if-match", version)).await.status, 200);
+    assert_eq!(contents(&app).await, 2);
+    assert_eq!(sweep_after(&app, 25).await, Swept { seen: 2, contents_removed: 1, uploads_removed: 0 });
+    assert_eq!((contents(&app).await, stored_files(&app).len()), (1, 1));
+    let list = app.get(&format!("/v1/cases/{kept}/evidence"), Role::Reporter).await.json();
+    let content = format!("/v1/cases/{kept}/evidence/{}/content", list["items"][0]["id"].as_str().unwrap());
+    assert_eq!(app.get(&content, Role::Reporter).await.status, 200);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn uploads_beside_a_sweeper_that_takes_everything_unused_never_lose_their_bytes() {
+    let app = TestApp::start().await;
+    let done = std::sync::atomic::AtomicBool::new(false);
+    let sweeping = async {
+        let mut removed = 0;
+        while !done.load(std::sync::atomic::Ordering::Relaxed) {
+            removed += sweep_contents_only(&app).await;
+            tokio::task::yield_now().await;
+        }
+        removed
+    };
+    let uploading = async {
+        let mut held = Vec::new();
+        for number in 0..12 {
+            let id = draft(&app).await;
+            // Few different contents, so that many uploads bring what a sweeper is about to take.
+            let bytes = [PDF, &[b'0' + number % 3]].concat();
+            let answer = attach(&app, &id, "a.pdf", &bytes).await;
+            assert_eq!(answer.status, 201, "{}", answer.text);
+            held.push((answer.header("location").to_owned(), bytes));
+        }
+        done.store(true, std::sync::atomic::Ordering::Relaxed);
+        held
+    };
+    let (_, held) = tokio::join!(sweeping, uploading);
+    for (location, bytes) in held {
+        let content = app.get(&format!("{location}/content"), Role::Reporter).await;
+        assert_eq!((content.status, content.text.as_bytes()), (200, &bytes[..]));
+    }
+}
+
+/// What a sweep does to content, with no regard to its age: the worst moment, all the time.
+async fn sweep_contents_only(app: &TestApp) -> u64 {
+    use docket::application::ports::blob_store::StoredObject;
+    use docket::application::ports::{BlobStore, EvidenceIndex};
+    use futures::StreamExt;
+    let (blobs, index) = keeping(app);
+    let listed: Vec<_> = blobs.list().collect().await;
+    let mut removed = 0;
+    for object in listed.into_iter().flatten().map(|listed| listed.object) {
+        let StoredObject::Content(content) = object else { continue };
+        if let Some(hold) = index.hold_unused(content).await.unwrap() {
+            blobs.delete(content).await.unwrap();
+            hold.forget().await.unwrap();
+            removed += 1;
+        }
+    }
+    removed
 }

@@ -87,7 +87,10 @@ pub fn identify(name: &str, declared: &str, head: &[u8], tail: &[u8]) -> Result<
     let contradiction =
         || format!("`{name}` does not hold what its name says: {} was expected, {found} found", kind.media_type);
     let fits = match kind.family {
-        Family::Binary => sniffed == Some(kind.media_type),
+        // A PDF must begin at its first byte: readers that search for its header disagree on what stands before.
+        Family::Binary => {
+            sniffed == Some(kind.media_type) && (kind.extensions[0] != "pdf" || head.starts_with(b"%PDF-"))
+        }
         Family::Container => head.starts_with(b"PK\x03\x04"),
         Family::Text => is_text(head) && text_fits(kind, sniffed),
     };

@@ -5,6 +5,7 @@ use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use bytes::Bytes;
 use docket_domain::ids::{CaseId, EvidenceId};
 use futures::{Stream, StreamExt};
 use http::header::{self, HeaderName};
@@ -97,25 +98,43 @@ fn put(headers: &mut HeaderMap, name: HeaderName, value: String) {
 }
 
 /// Passes the bytes on and breaks the transfer off when they were not those that the hash names.
-fn checked(bytes: ByteStream, expected: [u8; 32]) -> impl Stream<Item = Result<bytes::Bytes, StoreError>> + Send {
-    let state = (bytes, Sha256::new(), false);
-    futures::stream::unfold(state, move |(mut bytes, mut hasher, done)| async move {
-        if done {
-            return None;
-        }
-        match bytes.next().await {
-            Some(Ok(part)) => {
-                hasher.update(&part);
-                Some((Ok(part), (bytes, hasher, false)))
+///
+/// The last part is held back until the hash is known: once all announced bytes are out, a client takes them for good.
+fn checked(bytes: ByteStream, expected: [u8; 32]) -> impl Stream<Item = Result<Bytes, StoreError>> + Send {
+    let start = Checking { bytes, hasher: Sha256::new(), held: None, done: false };
+    futures::stream::unfold(start, move |mut state| async move {
+        while !state.done {
+            match state.bytes.next().await {
+                Some(Ok(part)) => {
+                    state.hasher.update(&part);
+                    if let Some(before) = state.held.replace(part) {
+                        return Some((Ok(before), state));
+                    }
+                }
+                Some(Err(error)) => {
+                    state.done = true;
+                    return Some((Err(error), state));
+                }
+                None => {
+                    state.done = true;
+                    if <[u8; 32]>::from(state.hasher.clone().finalize()) != expected {
+                        tracing::error!(sha256 = hex::encode(expected), "the stored bytes of evidence were changed");
+                        return Some((Err(StoreError::internal("the stored bytes were changed")), state));
+                    }
+                    return state.held.take().map(|last| (Ok(last), state));
+                }
             }
-            Some(Err(error)) => Some((Err(error), (bytes, hasher, true))),
-            None if <[u8; 32]>::from(hasher.clone().finalize()) == expected => None,
-            None => {
-                tracing::error!(sha256 = hex::encode(expected), "the stored bytes of evidence were changed");
-                Some((Err(StoreError::internal("the stored bytes were changed")), (bytes, hasher, true)))
-            }
         }
+        None
     })
+}
+
+/// A download being checked.
+struct Checking {
+    bytes: ByteStream,
+    hasher: Sha256,
+    held: Option<Bytes>,
+    done: bool,
 }
 
 /// One range of bytes as (first, one past the last); none when the whole is to be sent (no range, several, or a form that
