@@ -8,15 +8,19 @@ use secrecy::{ExposeSecret, SecretString};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
+use crate::adapters::object_store::{S3Settings, open as open_store};
 use crate::adapters::postgres::health::{DatabaseProbe, RowSecurityProbe};
 use crate::adapters::postgres::open::{OpenDatabase, OpenSettings, open};
-use crate::adapters::postgres::{PgBulkStore, PgCaseReader, PgCaseStore, PgKeyStore, PgTenancyStore, Pool, pool};
-use crate::adapters::system::{SystemClock, SystemRandomness, secret_file};
+use crate::adapters::postgres::{
+    PgAuditStore, PgBulkStore, PgCaseReader, PgCaseStore, PgEventFeed, PgEvidenceIndex, PgKeyStore, PgTenancyStore,
+    Pool, pool,
+};
+use crate::adapters::system::{Ed25519Signer, SystemClock, SystemRandomness, secret_file};
 use crate::application::cases::CaseWriting;
 use crate::application::cases::export_cases::ExportCases;
 use crate::application::cases::import_cases::ImportCases;
 use crate::application::ports::health::HealthProbe;
-use crate::application::ports::{BulkStore, CaseReader, Clock};
+use crate::application::ports::{AuditStore, BlobStore, BulkStore, CaseReader, Clock, EvidenceIndex, Signer};
 use crate::application::tenancy::{Authenticator, CredentialMemory, TenancyWriting};
 use crate::config::Config;
 use crate::entrypoints::http::cursor::CursorSigner;
@@ -84,6 +88,37 @@ impl Parts {
         ExportCases { store: self.bulk() }
     }
 
+    /// The audit trail.
+    pub fn audit(&self) -> Arc<dyn AuditStore> {
+        Arc::new(PgAuditStore::new(self.pool.clone()))
+    }
+
+    /// What signs and verifies checkpoints.
+    pub fn signer(&self, config: &Config) -> anyhow::Result<Arc<dyn Signer>> {
+        let path = &config.audit.signing_key_file;
+        let opened = Ed25519Signer::open(path);
+        Ok(Arc::new(opened.with_context(|| format!("cannot keep the signing key in {}", path.display()))?))
+    }
+
+    /// Where the bytes of evidence live.
+    pub fn blobs(&self, config: &Config) -> anyhow::Result<Arc<dyn BlobStore>> {
+        let section = &config.storage;
+        let text = |secret: &Option<SecretString>| secret.as_ref().map(|text| text.expose_secret().to_owned());
+        let s3 = S3Settings {
+            endpoint: section.s3_endpoint.clone(),
+            region: section.s3_region.clone(),
+            access_key_id: text(&section.s3_access_key_id),
+            secret_access_key: text(&section.s3_secret_access_key),
+        };
+        let opened = open_store(&section.url, &s3);
+        Ok(Arc::new(opened.with_context(|| format!("cannot open {} (storage.url)", section.url))?))
+    }
+
+    /// What the database knows of the bytes of evidence.
+    pub fn evidence(&self) -> Arc<dyn EvidenceIndex> {
+        Arc::new(PgEvidenceIndex::new(self.pool.clone()))
+    }
+
     fn probes(&self) -> Vec<Arc<dyn HealthProbe>> {
         vec![Arc::new(DatabaseProbe(self.pool.clone())), Arc::new(RowSecurityProbe(self.pool.clone()))]
     }
@@ -96,6 +131,12 @@ impl Parts {
         Ok(ApiState::new(ApiParts {
             writing: self.writing(config),
             cases: self.cases.clone(),
+            audit: self.audit(),
+            signer: self.signer(config)?,
+            blobs: self.blobs(config)?,
+            evidence: self.evidence(),
+            max_evidence_bytes: config.storage.max_evidence_bytes,
+            events: Arc::new(PgEventFeed::new(self.pool.clone())),
             clock: self.clock.clone(),
             tenancy,
             authenticator: Arc::new(Authenticator::with_memory(keys, None, self.clock.clone(), memory)),

@@ -1,4 +1,5 @@
 //! The driven side: each folder implements ports with one technology. Adapters never import each other or an entrypoint.
 
+pub mod object_store;
 pub mod postgres;
 pub mod system;

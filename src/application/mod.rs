@@ -1,10 +1,12 @@
 //! Use cases, one per file, and the ports they need. Nothing here knows HTTP, SQL or a file system.
 
+pub mod audit;
 pub mod bulk;
 pub mod cases;
 pub mod demo;
 pub mod error;
 pub mod events;
+pub mod evidence;
 pub mod ports;
 pub mod request;
 pub mod tenancy;

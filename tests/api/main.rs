@@ -5,13 +5,17 @@
 mod database_support;
 mod support;
 
+mod audit_trail;
 mod bad_input;
 mod case_lists;
 mod concurrency;
 mod documents;
+mod event_feed;
+mod evidence;
 mod idempotency;
 mod isolation;
 mod lifecycle;
+mod notes_and_links;
 mod preconditions;
 mod rate_limits;
 mod tenancy;

@@ -65,6 +65,26 @@ pub enum ChainFault {
         /// Where.
         seq: u64,
     },
+    /// A column that repeats a member of the record says something else than the record.
+    #[error("record {seq}: the column `{column}` contradicts the record")]
+    ColumnDiffers {
+        /// Where.
+        seq: u64,
+        /// Which column.
+        column: &'static str,
+    },
+    /// The chain has as many records as the case says, but the last is another one.
+    #[error("record {seq} is not the one that the case's head names")]
+    HeadDiffers {
+        /// The last record.
+        seq: u64,
+    },
+    /// There is no case (any more), and the last record is not that of its deletion.
+    #[error("there is no case of this trail, but record {seq} is not that of a deletion")]
+    CaseMissing {
+        /// The last record.
+        seq: u64,
+    },
     /// The chain ends elsewhere than the case's head says.
     #[error("the chain ends at record {found}, but the case says {expected}")]
     HeadMismatch {
@@ -94,14 +114,26 @@ pub fn verify_link(
     stored_hash: [u8; 32],
 ) -> Result<ChainHead, ChainFault> {
     let seq = record.seq;
+    let canonical = record.canonical().map_err(|_| ChainFault::Unreadable { seq })?;
+    verify_text(head, seq, &canonical, stored_previous, stored_hash)
+}
+
+/// Verifies one record by its stored canonical form, to the letter, against the head before it.
+pub fn verify_text(
+    head: &ChainHead,
+    seq: u64,
+    canonical: &[u8],
+    stored_previous: [u8; 32],
+    stored_hash: [u8; 32],
+) -> Result<ChainHead, ChainFault> {
     if seq != head.seq + 1 {
         return Err(ChainFault::Gap { expected: head.seq + 1, found: seq });
     }
     if stored_previous != head.hash {
         return Err(ChainFault::BrokenLink { seq });
     }
-    let next = head.append(record).map_err(|_| ChainFault::Unreadable { seq })?;
-    if next.hash == stored_hash { Ok(next) } else { Err(ChainFault::ContentChanged { seq }) }
+    let hash = link_hash(&head.hash, canonical);
+    if hash == stored_hash { Ok(ChainHead { seq, hash }) } else { Err(ChainFault::ContentChanged { seq }) }
 }
 
 #[cfg(test)]

@@ -1,6 +1,7 @@
 //! Checkpoints: what is signed so that recomputing a chain or cutting its tail becomes evident.
 
 use sha2::{Digest, Sha256};
+use time::OffsetDateTime;
 use uuid::Uuid;
 
 use super::chain::ChainHead;
@@ -19,6 +20,8 @@ pub struct CheckpointStatement {
     pub heads_digest: [u8; 32],
     /// The digest of the checkpoint before, 32 zero bytes for the first.
     pub previous: [u8; 32],
+    /// When it was made, UTC, to the microsecond.
+    pub created_at: OffsetDateTime,
 }
 
 impl CheckpointStatement {
@@ -30,6 +33,7 @@ impl CheckpointStatement {
         bytes.extend_from_slice(&self.heads.to_be_bytes());
         bytes.extend_from_slice(&self.heads_digest);
         bytes.extend_from_slice(&self.previous);
+        bytes.extend_from_slice(&(self.created_at.unix_timestamp_nanos() / 1_000).to_be_bytes());
         bytes
     }
 
@@ -39,17 +43,35 @@ impl CheckpointStatement {
     }
 }
 
+/// Digests heads one by one, in ascending order of chain id.
+#[derive(Debug, Clone, Default)]
+pub struct HeadsDigest {
+    hasher: Sha256,
+    count: u64,
+}
+
+impl HeadsDigest {
+    /// Adds the next head.
+    pub fn add(&mut self, chain_id: Uuid, head: ChainHead) {
+        self.hasher.update(chain_id.as_bytes());
+        self.hasher.update(head.seq.to_be_bytes());
+        self.hasher.update(head.hash);
+        self.count += 1;
+    }
+
+    /// The digest and the number of heads.
+    pub fn finish(self) -> ([u8; 32], u64) {
+        (self.hasher.finalize().into(), self.count)
+    }
+}
+
 /// Digests heads in ascending order of chain id; gives the digest and the number of heads.
 pub fn digest_heads(heads: impl IntoIterator<Item = (Uuid, ChainHead)>) -> ([u8; 32], u64) {
-    let mut hasher = Sha256::new();
-    let mut count = 0;
+    let mut digest = HeadsDigest::default();
     for (chain_id, head) in heads {
-        hasher.update(chain_id.as_bytes());
-        hasher.update(head.seq.to_be_bytes());
-        hasher.update(head.hash);
-        count += 1;
+        digest.add(chain_id, head);
     }
-    (hasher.finalize().into(), count)
+    digest.finish()
 }
 
 #[cfg(test)]
@@ -64,6 +86,7 @@ mod tests {
             heads: 1,
             heads_digest: [1; 32],
             previous: [0; 32],
+            created_at: OffsetDateTime::UNIX_EPOCH,
         };
         let others = [
             CheckpointStatement { tenant_id: TenantId::PLATFORM, ..statement },
@@ -71,13 +94,14 @@ mod tests {
             CheckpointStatement { heads: 2, ..statement },
             CheckpointStatement { heads_digest: [2; 32], ..statement },
             CheckpointStatement { previous: [2; 32], ..statement },
+            CheckpointStatement { created_at: OffsetDateTime::UNIX_EPOCH + time::Duration::MICROSECOND, ..statement },
         ];
         assert!(others.iter().all(|other| other.digest() != statement.digest()));
 
         let head = |seq| ChainHead { seq, hash: [9; 32] };
-        let (digest, count) = digest_heads([(Uuid::nil(), head(3))]);
-        assert_eq!(count, 1);
-        assert_ne!(digest, digest_heads([(Uuid::nil(), head(2))]).0);
-        assert_ne!(digest, digest_heads([(Uuid::from_u128(1), head(3))]).0);
+        let digest = |chain, seq| digest_heads([(Uuid::from_u128(chain), head(seq))]);
+        assert_eq!(digest(0, 3).1, 1);
+        assert_ne!(digest(0, 3).0, digest(0, 2).0);
+        assert_ne!(digest(0, 3).0, digest(1, 3).0);
     }
 }

@@ -248,10 +248,12 @@ fn a_checkpoint_names_its_predecessor_and_digests_heads_in_order() {
         heads: 3,
         heads_digest: [4; 32],
         previous: [5; 32],
+        created_at: time::OffsetDateTime::UNIX_EPOCH + time::Duration::seconds(1),
     };
     let bytes = statement.to_bytes();
     assert!(bytes.starts_with(b"docket:checkpoint:v1"));
-    assert_eq!(bytes.len(), 20 + 16 + 8 + 8 + 32 + 32);
+    assert_eq!(bytes.len(), 20 + 16 + 8 + 8 + 32 + 32 + 16);
+    assert_eq!(bytes[116..], 1_000_000_i128.to_be_bytes(), "microseconds since 1970");
     assert_eq!(bytes[36..52], [0, 0, 0, 0, 0, 0, 0, 2, 0, 0, 0, 0, 0, 0, 0, 3]);
     let heads: Vec<_> = (1..4).map(|n| (Uuid::from_u128(n), ChainHead { seq: 1, hash: [0; 32] })).collect();
     let (digest, count) = digest_heads(heads.clone());

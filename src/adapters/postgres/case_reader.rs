@@ -101,15 +101,24 @@ impl CaseReader for PgCaseReader {
     }
 
     #[tracing::instrument(name = "SELECT case_evidence", skip_all, fields(otel.kind = "client", db.system.name = "postgresql"))]
-    async fn evidence(&self, tenant: TenantId, case: CaseId) -> Result<Vec<EvidenceItem>, StoreError> {
+    async fn evidence(
+        &self,
+        tenant: TenantId,
+        case: CaseId,
+        after: Option<EvidenceId>,
+        limit: u32,
+    ) -> Result<Vec<EvidenceItem>, StoreError> {
         let rows = sqlx::query!(
             "WITH context AS MATERIALIZED (SELECT set_config('docket.tenant', $1, true) IS NOT NULL AS ready)
              SELECT e.id, e.sha256, b.size_bytes, b.media_type, e.file_name, e.description, e.added_by, e.created_at
              FROM docket.case_evidence e
              JOIN docket.evidence_blobs b ON b.tenant_id = e.tenant_id AND b.sha256 = e.sha256
-             WHERE (SELECT ready FROM context) AND e.case_id = $2 ORDER BY e.id",
+             WHERE (SELECT ready FROM context) AND e.case_id = $2 AND ($3::uuid IS NULL OR e.id > $3)
+             ORDER BY e.id LIMIT $4",
             tenant.to_string(),
-            case.0
+            case.0,
+            after.map(|id| id.0),
+            i64::from(limit)
         )
         .fetch_all(&self.pool)
         .await

@@ -266,11 +266,11 @@ async fn attach(connection: &mut PgConnection, write: &CaseWrite, row: &Attachme
             .execute(connection)
             .await?;
         }
-        Attachment::Evidence { id, sha256, size_bytes, media_type, file_name, description } => {
+        Attachment::Evidence { id, sha256, size_bytes, media_type, file_name, description, fresh } => {
             sqlx::query!(
                 "WITH blob AS (
                      INSERT INTO docket.evidence_blobs (tenant_id, sha256, size_bytes, media_type, created_at)
-                     VALUES ($1, $4, $5, $6, $10) ON CONFLICT DO NOTHING)
+                     SELECT $1, $4, $5, $6, $10 WHERE $11 ON CONFLICT DO NOTHING)
                  INSERT INTO docket.case_evidence
                      (tenant_id, id, case_id, sha256, file_name, description, added_by, created_at)
                  VALUES ($1, $2, $3, $4, $7, $8, $9, $10)",
@@ -283,7 +283,8 @@ async fn attach(connection: &mut PgConnection, write: &CaseWrite, row: &Attachme
                 file_name,
                 description,
                 actor,
-                now
+                now,
+                fresh
             )
             .execute(connection)
             .await?;
@@ -323,6 +324,7 @@ fn conflict(error: &sqlx::Error) -> Option<Commit> {
         "idempotency_keys_pkey" => Some(Commit::KeyTaken),
         "cases_tenant_id_reference_key" => Some(Commit::ReferenceTaken),
         "case_links_tenant_id_target_case_id_fkey" => Some(Commit::NoSuchTarget),
+        "case_evidence_tenant_id_sha256_fkey" => Some(Commit::NoSuchContent),
         "case_links_once" => Some(Commit::LinkExists),
         // Two writers decided on the same chain head and the other was faster.
         "audit_events_pkey" => Some(Commit::Stale),

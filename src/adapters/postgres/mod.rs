@@ -6,6 +6,7 @@
 //! is in place before row-level security asks for it, in the same round trip and the same implicit transaction. Were the
 //! order ever different, the policies would see no tenant and the statement no rows: it fails closed.
 
+pub mod audit_store;
 pub mod bulk_columns;
 pub mod bulk_store;
 pub mod case_reader;
@@ -13,17 +14,23 @@ pub mod case_row;
 pub mod case_store;
 pub mod embedded;
 pub mod error;
+pub mod event_feed;
+pub mod evidence_index;
 pub mod health;
 pub mod key_store;
 pub mod open;
 pub mod pool;
+mod remember;
 pub mod tenancy_reader;
 pub mod tenancy_row;
 pub mod tenancy_store;
 
+pub use audit_store::PgAuditStore;
 pub use bulk_store::PgBulkStore;
 pub use case_reader::PgCaseReader;
 pub use case_store::PgCaseStore;
+pub use event_feed::PgEventFeed;
+pub use evidence_index::PgEvidenceIndex;
 pub use key_store::PgKeyStore;
 pub use pool::{Pool, connect, migrate};
 pub use tenancy_store::PgTenancyStore;

@@ -1,8 +1,10 @@
 //! The machine itself: the real clock, the real randomness.
 
 mod clock;
+mod ed25519_signer;
 mod randomness;
 pub mod secret_file;
 
 pub use clock::SystemClock;
+pub use ed25519_signer::Ed25519Signer;
 pub use randomness::SystemRandomness;

@@ -25,6 +25,8 @@ pub struct StoredFile {
     pub file_name: String,
     /// What it shows.
     pub description: String,
+    /// Whether the bytes came with this request; otherwise the tenant stored them before.
+    pub fresh: bool,
 }
 
 /// A command with what came along; `input` is what was wrong with it when it could not be parsed.
@@ -124,6 +126,7 @@ fn attachment(
             media_type: file.media_type,
             file_name: file.file_name,
             description: file.description,
+            fresh: file.fresh,
         }),
         _ => None,
     }

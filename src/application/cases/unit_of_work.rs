@@ -19,7 +19,7 @@ use docket_domain::ids::CaseId;
 use time::{Duration, OffsetDateTime};
 
 use super::write_draft::{self, Act, Decision};
-use crate::application::error::UseCaseError;
+use crate::application::error::{Invalid, UseCaseError};
 use crate::application::ports::case_store::{CaseWrite, Commit, KeyScope, Loaded, RowChange, StoredAnswer, StoredCase};
 use crate::application::ports::{CaseStore, Clock};
 use crate::application::request::{Caller, Claim, IfMatch, Presenter, Rendered, Written};
@@ -254,6 +254,10 @@ impl CaseWriting {
                 Err(UseCaseError::Duplicate("a case with this reference exists already in your tenant".to_owned()))
             }
             Commit::NoSuchTarget => Err(UseCaseError::NotFound("case to link to")),
+            Commit::NoSuchContent => {
+                let detail = "no content with this hash is stored any more; upload it";
+                Err(UseCaseError::Invalid(vec![Invalid::new("/sha256", detail)]))
+            }
             Commit::LinkExists => {
                 Err(UseCaseError::Duplicate("the two cases are linked in this way already".to_owned()))
             }

@@ -1,1 +1,4 @@
-//! Reading the stream of committed events.
+//! Committed events: their envelope, and reading them in order.
+
+pub mod envelope;
+pub mod read_feed;

@@ -151,8 +151,14 @@ pub trait CaseReader: Send + Sync + 'static {
         after: Option<NoteId>,
         limit: u32,
     ) -> Result<Vec<Note>, StoreError>;
-    /// The attachments of a case, oldest first.
-    async fn evidence(&self, tenant: TenantId, case: CaseId) -> Result<Vec<EvidenceItem>, StoreError>;
+    /// Attachments of a case after one of them, oldest first.
+    async fn evidence(
+        &self,
+        tenant: TenantId,
+        case: CaseId,
+        after: Option<EvidenceId>,
+        limit: u32,
+    ) -> Result<Vec<EvidenceItem>, StoreError>;
     /// The links of a case in both directions, oldest first.
     async fn links(&self, viewer: Viewer, case: CaseId) -> Result<Vec<LinkItem>, StoreError>;
 }

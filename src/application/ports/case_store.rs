@@ -125,6 +125,8 @@ pub enum Attachment {
         file_name: String,
         /// What it shows.
         description: String,
+        /// Whether the bytes came with this request; otherwise the tenant must know the content already.
+        fresh: bool,
     },
     /// A link to another case.
     Link {
@@ -194,6 +196,8 @@ pub enum Commit {
     NoSuchTarget,
     /// The same link exists already.
     LinkExists,
+    /// The content to attach is not known (any more).
+    NoSuchContent,
 }
 
 /// Loads and commits cases.

@@ -1,24 +1,34 @@
 //! Ports: what the use cases need from the outside, one trait per file, each with its contract.
 
+pub mod audit_store;
+pub mod blob_store;
 pub mod bulk_store;
 pub mod case_reader;
 pub mod case_store;
 pub mod clock;
+pub mod event_feed;
+pub mod evidence_index;
 pub mod health;
 pub mod identity_admission;
 pub mod key_store;
 pub mod randomness;
+pub mod signer;
 pub mod tenancy_store;
 pub mod token_verifier;
 
+pub use audit_store::AuditStore;
+pub use blob_store::BlobStore;
 pub use bulk_store::BulkStore;
 pub use case_reader::CaseReader;
 pub use case_store::CaseStore;
 pub use clock::Clock;
+pub use event_feed::EventFeed;
+pub use evidence_index::EvidenceIndex;
 pub use health::{HealthProbe, ProbeState};
 pub use identity_admission::IdentityAdmission;
 pub use key_store::KeyStore;
 pub use randomness::Randomness;
+pub use signer::Signer;
 pub use tenancy_store::TenancyStore;
 pub use token_verifier::TokenVerifier;
 

@@ -4,9 +4,11 @@
 //! [`with_service`] if it needs settings, logs and a runtime, directly if not.
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "the command line talks to people by these streams")]
 
+mod audit;
 mod completions;
 mod config;
 mod demo;
+mod evidence;
 mod export;
 mod failure;
 mod import;
@@ -65,6 +67,10 @@ enum Command {
     Import(import::Args),
     /// Export cases to CSV or JSON Lines
     Export(export::Args),
+    /// Verify the audit trail, or seal it by a signed checkpoint
+    Audit(audit::Args),
+    /// Look after the bytes of evidence
+    Evidence(evidence::Args),
     /// Show every setting, its value and where it came from
     Config(config::Args),
     /// Print the completion script of a shell
@@ -88,6 +94,8 @@ pub fn main() -> ExitCode {
         Command::Migrate(args) => with_service(&sources, |loaded| migrate::run(args, loaded)),
         Command::Import(args) => with_service(&sources, |loaded| import::run(args, loaded)),
         Command::Export(args) => with_service(&sources, |loaded| export::run(args, loaded)),
+        Command::Audit(args) => with_service(&sources, |loaded| audit::run(args, loaded)),
+        Command::Evidence(args) => with_service(&sources, |loaded| evidence::run(args, loaded)),
         Command::Serve(args) => with_service(&sources, |loaded| serve::run(args, loaded)),
     };
     match outcome {

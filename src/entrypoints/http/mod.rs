@@ -2,18 +2,25 @@
 
 pub mod admission;
 pub mod api_keys;
+pub mod audit;
 pub mod case_body;
 pub mod case_list;
 pub mod cases;
+pub mod checkpoints;
 mod connection_activity;
 pub mod cursor;
 pub mod deprecated;
 pub mod docs;
+pub mod events;
+pub mod evidence;
+pub mod evidence_content;
 pub mod extract;
 pub mod form;
 pub mod health;
+pub mod links;
 pub mod metrics;
 pub mod middleware;
+pub mod notes;
 pub mod page;
 pub mod presenter;
 pub mod principals;

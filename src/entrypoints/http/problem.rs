@@ -61,6 +61,7 @@ problem_kinds! {
     PreconditionFailed = "precondition-failed", PRECONDITION_FAILED, "Your view of the resource is stale", "GET the resource again, look at what changed, and retry with the new ETag (`current_version`).";
     PayloadTooLarge = "payload-too-large", PAYLOAD_TOO_LARGE, "The request body is too large", "`detail` gives the limit in bytes; it holds before and after decompression.";
     UriTooLong = "uri-too-long", URI_TOO_LONG, "The URI is too long", "Shorten the query.";
+    RangeNotSatisfiable = "range-not-satisfiable", RANGE_NOT_SATISFIABLE, "The range lies behind the end", "Ask for bytes below the size that Content-Range tells.";
     UnsupportedMediaType = "unsupported-media-type", UNSUPPORTED_MEDIA_TYPE, "The media type is not supported", "Send `Content-Type: application/json` (or `multipart/form-data` for uploads).";
     ValidationFailed = "validation-failed", UNPROCESSABLE_ENTITY, "The request is well formed but not valid", "`errors` points to each field with what is wrong and what is allowed.";
     IdempotencyKeyReused = "idempotency-key-reused", UNPROCESSABLE_ENTITY, "The Idempotency-Key was used for a different request", "Use a fresh key for a different request; to retry, send exactly the first request again.";

@@ -7,7 +7,10 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::state::ApiState;
-use super::{admission, api_keys, case_list, cases, deprecated, principals, tenants, transitions};
+use super::{
+    admission, api_keys, audit, case_list, cases, checkpoints, deprecated, events, evidence, evidence_content, links, notes,
+    principals, tenants, transitions,
+};
 
 #[derive(OpenApi)]
 #[openapi(
@@ -16,8 +19,13 @@ use super::{admission, api_keys, case_list, cases, deprecated, principals, tenan
         description = "A regulatory case tracker: audited, idempotent, observable. Errors are RFC 9457 problem details.",
         license(name = "Apache-2.0", identifier = "Apache-2.0")
     ),
-    tags((name = "cases", description = "Cases and their life cycle"),
-        (name = "tenancy", description = "Tenants, principals and API keys"))
+    tags(
+        (name = "cases", description = "Cases and their life cycle"),
+        (name = "evidence", description = "Files attached to cases"),
+        (name = "audit", description = "The tamper-evident trail: reading, verifying, sealing"),
+        (name = "tenancy", description = "Tenants, principals and API keys"),
+        (name = "events", description = "What changed, in order")
+    )
 )]
 struct Skeleton;
 
@@ -54,8 +62,20 @@ fn routes() -> OpenApiRouter<ApiState> {
         .routes(routes!(transitions::post_transition))
         .routes(routes!(transitions::get_actions))
         .routes(routes!(transitions::put_assignment))
-        .routes(routes!(transitions::post_note))
-        .routes(routes!(transitions::post_link))
+        .routes(routes!(transitions::post_note, notes::list_notes))
+        .routes(routes!(notes::get_note))
+        .routes(routes!(transitions::post_link, links::list_links))
+        .routes(routes!(links::get_link))
+        .routes(routes!(audit::get_case_trail))
+        .routes(routes!(audit::verify_case))
+        .routes(routes!(audit::get_administrative_trail))
+        .routes(routes!(audit::verify_tenant))
+        .routes(routes!(checkpoints::create_checkpoint, checkpoints::list_checkpoints))
+        .routes(routes!(checkpoints::get_public_key))
+        .routes(routes!(events::list_events))
+        .routes(routes!(evidence::post_evidence, evidence::get_evidence_list))
+        .routes(routes!(evidence::get_evidence))
+        .routes(routes!(evidence_content::get_evidence_content))
         .routes(routes!(tenants::post_tenant, tenants::list_tenants))
         .routes(routes!(tenants::get_tenant, tenants::patch_tenant))
         .routes(routes!(principals::post_principal, principals::list_principals))

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::cursor::CursorSigner;
 use super::rate_limits::RateLimits;
 use crate::application::cases::CaseWriting;
-use crate::application::ports::{CaseReader, Clock};
+use crate::application::ports::{AuditStore, BlobStore, CaseReader, Clock, EventFeed, EvidenceIndex, Signer};
 use crate::application::tenancy::{Authenticator, TenancyWriting};
 
 /// Shared by all requests of a process; cloning costs one reference count.
@@ -18,6 +18,18 @@ pub struct ApiParts {
     pub writing: CaseWriting,
     /// Reading cases.
     pub cases: Arc<dyn CaseReader>,
+    /// The audit trail.
+    pub audit: Arc<dyn AuditStore>,
+    /// Signs and verifies checkpoints.
+    pub signer: Arc<dyn Signer>,
+    /// The bytes of evidence.
+    pub blobs: Arc<dyn BlobStore>,
+    /// What the database knows of them.
+    pub evidence: Arc<dyn EvidenceIndex>,
+    /// Largest evidence file, in bytes.
+    pub max_evidence_bytes: u64,
+    /// Committed events.
+    pub events: Arc<dyn EventFeed>,
     /// The time.
     pub clock: Arc<dyn Clock>,
     /// Tenants, principals and keys.

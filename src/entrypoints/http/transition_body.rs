@@ -13,6 +13,7 @@ use super::case_body::names_schema;
 use super::form::Form;
 use crate::application::cases::transition_case::TransitionCommand;
 use crate::application::error::Invalid;
+use crate::application::evidence::stored_content::NamedContent;
 
 /// The members that a command must carry, as the guards of its rows say.
 pub fn required_members(command: Command) -> Vec<&'static str> {
@@ -38,17 +39,7 @@ pub struct ParsedTransition {
     /// The command with its input.
     pub command: TransitionCommand,
     /// The digest of content stored before, for `add_evidence`.
-    pub stored_content: Option<StoredContent>,
-}
-
-/// Content that is to be attached again without sending it again.
-pub struct StoredContent {
-    /// SHA-256, 64 hexadecimal digits.
-    pub sha256: String,
-    /// The name to show.
-    pub file_name: String,
-    /// What it shows.
-    pub description: String,
+    pub stored_content: Option<NamedContent>,
 }
 
 /// Reads `{"command": ..., members}`. Mistakes in the members are kept inside, because state and role are judged first.
@@ -94,7 +85,7 @@ pub fn parse_members(command: Command, mut form: Form) -> ParsedTransition {
         input.target_case_id = form.required_uuid("target_case_id").map(CaseId);
         input.link_kind = form.name::<LinkKind>("kind");
     }
-    let stored_content = takes("sha256").then(|| StoredContent {
+    let stored_content = takes("sha256").then(|| NamedContent {
         sha256: form.required_line("sha256", 64).unwrap_or_default(),
         file_name: form.line("file_name", 255).unwrap_or_default(),
         description: form.line("description", 500).unwrap_or_default(),

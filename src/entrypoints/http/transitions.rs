@@ -10,16 +10,18 @@ use serde_json::Value;
 use utoipa::ToSchema;
 
 use super::case_body::{CaseBody, command_schema, state_schema};
+use super::case_list::viewer;
 use super::extract::{Authenticated, JsonBody, PathId, Query, WriteHeaders};
 use super::form::Form;
 use super::presenter::{Created, HttpPresenter, respond};
 use super::problem::{Problem, ProblemBody};
 use super::state::ApiState;
-use super::transition_body::{TransitionBody, parse_members, parse_transition};
+use super::transition_body::{ParsedTransition, TransitionBody, parse_members, parse_transition};
 use crate::application::cases::available_actions::available_actions;
 use crate::application::cases::transition_case::{TransitionCommand, action_name, transition_case};
 use crate::application::cases::unit_of_work::ChangeRequest;
-use crate::application::error::Invalid;
+use crate::application::error::{Invalid, UseCaseError};
+use crate::application::evidence::stored_content::find_stored_content;
 use crate::application::request::Caller;
 
 /// Carry out one command. With `?dry_run=true` nothing changes and the verdict is the same.
@@ -42,7 +44,10 @@ pub async fn post_transition(
 ) -> Result<Response, Problem> {
     let dry_run = query.flag("dry_run");
     query.finish()?;
-    let parsed = parse_transition(body.value).map(|parsed| parsed.command);
+    let parsed = match parse_transition(body.value) {
+        Ok(parsed) => Ok(with_stored_content(&state, &caller, parsed).await?),
+        Err(mistakes) => Err(mistakes),
+    };
     let write = Write { caller: &caller, id, headers: &headers, canonical: &body.canonical, dry_run };
     carry_out(&state, &write, Created::Nothing, parsed).await
 }
@@ -148,6 +153,22 @@ pub async fn carry_out(
         }
     };
     Ok(respond(written))
+}
+
+/// Looks up the content that `add_evidence` names; a mistake in its name is told where mistakes in members are told.
+async fn with_stored_content(
+    state: &ApiState,
+    caller: &Caller,
+    parsed: ParsedTransition,
+) -> Result<TransitionCommand, UseCaseError> {
+    let ParsedTransition { mut command, stored_content } = parsed;
+    if let Some(named) = stored_content.filter(|_| command.input.is_ok()) {
+        match find_stored_content(state.evidence.as_ref(), viewer(caller), named).await? {
+            Ok(file) => command.file = Some(file),
+            Err(mistakes) => command.input = Err(mistakes),
+        }
+    }
+    Ok(command)
 }
 
 fn members(command: Command, body: Value) -> TransitionCommand {

@@ -31,6 +31,8 @@ pub struct TestApp {
     /// Connections as the service's own role.
     pub pool: PgPool,
     pub database: TestDatabase,
+    /// Where the service keeps the bytes of evidence.
+    pub evidence_directory: std::path::PathBuf,
     shutdown: CancellationToken,
 }
 
@@ -68,7 +70,16 @@ impl TestApp {
         let parts = bootstrap::Parts::from_pool(pool.clone());
         tokio::spawn(bootstrap::run(config, parts, listener, shutdown.clone()));
         let client = reqwest::Client::builder().tcp_nodelay(true).build().unwrap();
-        Self { url, client, tenants, operator_key, pool, database, shutdown }
+        Self {
+            url,
+            client,
+            tenants,
+            operator_key,
+            pool,
+            database,
+            evidence_directory: directory.join("evidence"),
+            shutdown,
+        }
     }
 
     /// The first tenant's key for a role.

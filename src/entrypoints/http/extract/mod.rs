@@ -32,3 +32,19 @@ impl<S: Send + Sync> FromRequestParts<S> for PathId {
         path.map(|axum::extract::Path(id)| Self(id)).map_err(not_found)
     }
 }
+
+/// Two identifiers in the path: the case and something on it.
+#[derive(Debug, Clone, Copy)]
+pub struct PathIds(pub Uuid, pub Uuid);
+
+impl<S: Send + Sync> FromRequestParts<S> for PathIds {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        let path: Result<axum::extract::Path<(Uuid, Uuid)>, PathRejection> =
+            axum::extract::Path::from_request_parts(parts, state).await;
+        let not_found =
+            |_| Problem::new(ProblemKind::NotFound, "an identifier in the path is not a UUID of anything here");
+        path.map(|axum::extract::Path((outer, inner))| Self(outer, inner)).map_err(not_found)
+    }
+}

@@ -1,0 +1,16 @@
+-- The heads that no checkpoint lists yet, in order of their chain: of cases, of the tenant, and of deleted cases.
+-- Runs inside a transaction that has set the tenant.
+SELECT head.chain_id AS "chain_id!", head.seq AS "seq!", head.hash AS "hash!"
+FROM (
+    SELECT id AS chain_id, audit_seq AS seq, audit_head AS hash FROM docket.cases
+    UNION ALL
+    SELECT id, audit_seq, audit_head FROM docket.tenants WHERE id = $1::uuid AND audit_seq > 0
+    UNION ALL
+    SELECT e.chain_id, e.seq, e.hash FROM docket.audit_events e
+    WHERE e.action = 'case.delete' AND e.outcome = 'allowed'
+      AND NOT EXISTS (SELECT FROM docket.cases c WHERE c.tenant_id = e.tenant_id AND c.id = e.chain_id)
+) head
+WHERE NOT EXISTS (
+    SELECT FROM docket.audit_checkpoint_heads listed
+    WHERE listed.tenant_id = $1 AND listed.chain_id = head.chain_id AND listed.seq = head.seq AND listed.hash = head.hash)
+ORDER BY head.chain_id

@@ -1,0 +1,199 @@
+//! Verify checkpoints: signature, link to the one before, digest, and that every listed head still stands.
+
+use docket_domain::audit::ChainHead;
+use docket_domain::audit::checkpoint::HeadsDigest;
+use docket_domain::ids::TenantId;
+use uuid::Uuid;
+
+use crate::application::error::UseCaseError;
+use crate::application::ports::Signer;
+use crate::application::ports::audit_store::{AuditStore, StoredCheckpoint};
+
+/// Checkpoints read at once.
+const CHECKPOINTS_AT_ONCE: u32 = 100;
+/// Listed heads read at once.
+const HEADS_AT_ONCE: u32 = 2_000;
+
+/// Something wrong with a checkpoint, or with what it lists.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum CheckpointFault {
+    /// The numbers do not follow each other.
+    #[error("checkpoint {expected} is missing: found {found} in its place")]
+    Missing {
+        /// The number that should stand here.
+        expected: u64,
+        /// The one that does.
+        found: u64,
+    },
+    /// The checkpoint that a witness remembers is gone or another one.
+    #[error("checkpoint {number} is not there as the witness remembers it")]
+    WitnessContradicted {
+        /// Which.
+        number: u64,
+    },
+    /// It does not name the checkpoint before it.
+    #[error("checkpoint {number} does not follow from the one before it")]
+    BrokenLink {
+        /// Which.
+        number: u64,
+    },
+    /// It was signed by another key than this service's.
+    #[error("checkpoint {number} was signed by another key")]
+    ForeignKey {
+        /// Which.
+        number: u64,
+    },
+    /// The signature does not fit the statement.
+    #[error("the signature of checkpoint {number} is not valid")]
+    BadSignature {
+        /// Which.
+        number: u64,
+    },
+    /// The heads that it lists are not those that were signed.
+    #[error("the heads listed by checkpoint {number} are not those that were signed")]
+    HeadsChanged {
+        /// Which.
+        number: u64,
+    },
+    /// A record that it vouches for is gone: the chain was cut.
+    #[error("record {seq}, which checkpoint {number} vouches for, is gone")]
+    RecordGone {
+        /// Which checkpoint.
+        number: u64,
+        /// Which record of the chain.
+        seq: u64,
+    },
+    /// A record that it vouches for is another one: the chain was recomputed.
+    #[error("record {seq} is not the one that checkpoint {number} vouches for: the trail was rewritten")]
+    RecordReplaced {
+        /// Which checkpoint.
+        number: u64,
+        /// Which record of the chain.
+        seq: u64,
+    },
+}
+
+/// A checkpoint that somebody wrote down elsewhere: the only proof against cutting off the newest ones.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Witness {
+    /// Its number.
+    pub number: u64,
+    /// The digest of its statement.
+    pub digest: [u8; 32],
+}
+
+impl std::str::FromStr for Witness {
+    type Err = String;
+
+    /// Reads `NUMBER:DIGEST`, the digest as 64 hexadecimal digits.
+    fn from_str(text: &str) -> Result<Self, String> {
+        let read = || {
+            let (number, digest) = text.split_once(':')?;
+            let digest = hex::decode(digest).ok()?.try_into().ok()?;
+            Some(Self { number: number.parse().ok()?, digest })
+        };
+        read().ok_or_else(|| "must be a checkpoint's number and digest, for instance 12:9f86d0...".to_owned())
+    }
+}
+
+/// What verifying the checkpoints of a tenant found.
+#[derive(Debug, Clone, Default)]
+pub struct CheckpointReport {
+    /// How many there are.
+    pub checkpoints: u64,
+    /// The faults with the chain they concern, at most `max_faults` of them.
+    pub faults: Vec<(Option<Uuid>, CheckpointFault)>,
+}
+
+/// Verifies all checkpoints of a tenant and, if one is given, that the witness still stands.
+pub async fn verify_checkpoints(
+    store: &dyn AuditStore,
+    signer: &dyn Signer,
+    tenant: TenantId,
+    witness: Option<Witness>,
+    max_faults: usize,
+) -> Result<CheckpointReport, UseCaseError> {
+    let mut report = CheckpointReport::default();
+    let (mut number, mut previous) = (0, [0; 32]);
+    let mut witnessed = witness.is_none();
+    loop {
+        let page = store.checkpoints(tenant, number, CHECKPOINTS_AT_ONCE).await?;
+        let full = page.len() == CHECKPOINTS_AT_ONCE as usize;
+        for checkpoint in page {
+            let statement = checkpoint.statement;
+            report.checkpoints += 1;
+            report
+                .faults
+                .extend(statement_faults(signer, &checkpoint, number + 1, previous).map(|fault| (None, fault)));
+            report.faults.extend(listed_faults(store, tenant, &checkpoint, max_faults).await?);
+            report.faults.truncate(max_faults);
+            (number, previous) = (statement.number, statement.digest());
+            witnessed |= witness == Some(Witness { number, digest: previous });
+        }
+        if !full {
+            break;
+        }
+    }
+    if let Some(witness) = witness.filter(|_| !witnessed) {
+        report.faults.push((None, CheckpointFault::WitnessContradicted { number: witness.number }));
+    }
+    Ok(report)
+}
+
+fn statement_faults(
+    signer: &dyn Signer,
+    checkpoint: &StoredCheckpoint,
+    expected: u64,
+    previous: [u8; 32],
+) -> impl Iterator<Item = CheckpointFault> {
+    let (statement, signed) = (&checkpoint.statement, &checkpoint.signed);
+    let number = statement.number;
+    let signature = if signed.public_key != signer.public_key() {
+        Some(CheckpointFault::ForeignKey { number })
+    } else if signer.verify(&statement.to_bytes(), signed) {
+        None
+    } else {
+        Some(CheckpointFault::BadSignature { number })
+    };
+    let place = if number != expected {
+        Some(CheckpointFault::Missing { expected, found: number })
+    } else if statement.previous != previous {
+        Some(CheckpointFault::BrokenLink { number })
+    } else {
+        None
+    };
+    place.into_iter().chain(signature)
+}
+
+async fn listed_faults(
+    store: &dyn AuditStore,
+    tenant: TenantId,
+    checkpoint: &StoredCheckpoint,
+    max_faults: usize,
+) -> Result<Vec<(Option<Uuid>, CheckpointFault)>, UseCaseError> {
+    let number = checkpoint.statement.number;
+    let mut digest = HeadsDigest::default();
+    let mut faults = Vec::new();
+    let mut after = None;
+    loop {
+        let page = store.listed_heads(tenant, number, after, HEADS_AT_ONCE).await?;
+        for listed in &page {
+            let ChainHead { seq, hash } = listed.head;
+            digest.add(listed.chain_id, listed.head);
+            let fault = match listed.present {
+                Some(present) if present == hash => None,
+                Some(_) => Some(CheckpointFault::RecordReplaced { number, seq }),
+                None => Some(CheckpointFault::RecordGone { number, seq }),
+            };
+            faults.extend(fault.filter(|_| faults.len() < max_faults).map(|fault| (Some(listed.chain_id), fault)));
+        }
+        after = page.last().map(|listed| listed.chain_id);
+        if page.len() < HEADS_AT_ONCE as usize {
+            break;
+        }
+    }
+    if digest.finish() != (checkpoint.statement.heads_digest, checkpoint.statement.heads) {
+        faults.insert(0, (None, CheckpointFault::HeadsChanged { number }));
+    }
+    Ok(faults)
+}

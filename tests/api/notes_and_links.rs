@@ -1,0 +1,65 @@
+//! What hangs on a case: notes in pages, links only where both ends may be seen.
+
+use docket_domain::principal::Role;
+use http::Method;
+use serde_json::json;
+
+use crate::support::{Answer, TestApp, complete_case};
+
+#[tokio::test]
+async fn notes_come_in_pages_oldest_first_and_each_stands_where_its_location_says() {
+    let app = TestApp::start().await;
+    let id = app.draft().await["id"].as_str().unwrap().to_owned();
+    for (version, body) in ["one", "two", "three"].iter().enumerate() {
+        let request = app.request(Method::POST, &format!("/v1/cases/{id}/notes"), app.key(Role::Reporter));
+        let request = request.header("if-match", format!("\"v{}\"", version + 1)).header("idempotency-key", *body);
+        let answer = Answer::of(request.json(&json!({"body": body}))).await;
+        assert_eq!(answer.status, 201, "{}", answer.text);
+        let note = app.get(answer.header("location"), Role::Reporter).await;
+        assert_eq!((note.status, &note.json()["body"], &note.json()["kind"]), (200, &json!(body), &json!("note")));
+    }
+    let first = app.get(&format!("/v1/cases/{id}/notes?limit=2"), Role::Auditor).await.json();
+    let next = first["next"].as_str().unwrap();
+    let second = app.get(&format!("/v1/cases/{id}/notes?limit=2&cursor={next}"), Role::Auditor).await.json();
+    let bodies: Vec<_> = [&first, &second]
+        .iter()
+        .flat_map(|page| page["items"].as_array().unwrap())
+        .map(|note| note["body"].clone())
+        .collect();
+    assert_eq!(bodies, ["one", "two", "three"]);
+    assert!(second["next"].is_null());
+    let other = app.draft().await["id"].as_str().unwrap().to_owned();
+    app.get(&format!("/v1/cases/{other}/notes?cursor={next}"), Role::Auditor)
+        .await
+        .assert_problem(400, "invalid-cursor");
+    let foreign = app.request(Method::GET, &format!("/v1/cases/{id}/notes"), &app.tenants[1].keys[&Role::Auditor]);
+    Answer::of(foreign).await.assert_problem(404, "not-found");
+    let note = first["items"][0]["id"].as_str().unwrap();
+    app.get(&format!("/v1/cases/{other}/notes/{note}"), Role::Auditor).await.assert_problem(404, "not-found");
+}
+
+#[tokio::test]
+async fn links_show_both_directions_but_no_end_that_the_reader_may_not_see() {
+    let app = TestApp::start().await;
+    let id = app.draft().await["id"].as_str().unwrap().to_owned();
+    let mut hidden = complete_case();
+    hidden["confidentiality"] = json!("restricted");
+    let hidden = app.post("/v1/cases", Role::Supervisor, &hidden).await.json()["id"].as_str().unwrap().to_owned();
+    let open = app.draft().await["id"].as_str().unwrap().to_owned();
+    for target in [&hidden, &open] {
+        let body = json!({"command": "link", "target_case_id": target, "kind": "relates_to", "reason": "same buoy"});
+        let answer = app.command(&id, Role::Supervisor, &body).await;
+        assert_eq!(answer.status, 200, "{}", answer.text);
+    }
+    let path = format!("/v1/cases/{id}/links");
+    let all = app.get(&path, Role::Supervisor).await.json();
+    assert_eq!(all["items"].as_array().unwrap().len(), 2);
+    let seen = app.get(&path, Role::Caseworker).await.json();
+    assert_eq!(seen["items"].as_array().unwrap().len(), 1);
+    assert_eq!(seen["items"][0]["target_case_id"], json!(open));
+    let back = app.get(&format!("/v1/cases/{open}/links"), Role::Caseworker).await.json();
+    assert_eq!(back["items"][0]["case_id"], json!(id));
+    let secret = all["items"][0]["id"].as_str().unwrap();
+    app.get(&format!("{path}/{secret}"), Role::Caseworker).await.assert_problem(404, "not-found");
+    assert_eq!(app.get(&format!("{path}/{secret}"), Role::Supervisor).await.json()["reason"], "same buoy");
+}
