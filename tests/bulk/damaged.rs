@@ -4,8 +4,11 @@ use crate::harness::World;
 
 const HEADER: &str = "case_id,title,respondent,case_type,status,opened_date,closed_date,proposed_penalty_usd,summary\n";
 
+/// A line, the field and the words of the reason to expect.
+type Expected = (u64, &'static str, &'static str);
+
 /// A file with one mistake of each kind between good rows; with it, the line of each mistake and the words to expect.
-fn damaged() -> (Vec<u8>, Vec<(u64, &'static str, &'static str)>, u64) {
+fn damaged() -> (Vec<u8>, Vec<Expected>, u64) {
     let mut bytes = HEADER.as_bytes().to_vec();
     let mut expected = Vec::new();
     let mut good = 0_u64;
@@ -16,7 +19,7 @@ fn damaged() -> (Vec<u8>, Vec<(u64, &'static str, &'static str)>, u64) {
         bytes.extend(row.bytes());
     };
     let mut bad = |bytes: &mut Vec<u8>, row: &[u8], field: &'static str, reason: &'static str| {
-        let line = 1 + bytes.iter().filter(|byte| **byte == b'\n').count() as u64;
+        let line = 1 + bytes.split(|byte| *byte == b'\n').count() as u64 - 1;
         expected.push((line, field, reason));
         bytes.extend(row);
         bytes.push(b'\n');

@@ -36,7 +36,7 @@ pub fn send<R: Read>(
     let mut batch = Batch::default();
     let (mut count, mut bytes) = (0, 0);
     loop {
-        match rows.next() {
+        match rows.next_row() {
             Err(error) => {
                 let _ = sender.blocking_send(Err(error.into()));
                 return;

@@ -80,7 +80,7 @@ impl<'m, R: Read> FileRows<'m, R> {
             Format::Jsonl => Kind::Jsonl(window),
             Format::Csv => {
                 let mut records = CsvRecords::new(window, mapping.delimiter);
-                let header = header(records.next()?, encoding)?;
+                let header = header(records.next_record()?, encoding)?;
                 let misfits = mapping.misfits(&header);
                 if !misfits.is_empty() {
                     return Err(FileError::Header { mapping: mapping.name.clone(), misfits });
@@ -92,9 +92,9 @@ impl<'m, R: Read> FileRows<'m, R> {
     }
 
     /// The next row; none at the end of the file.
-    pub fn next(&mut self) -> io::Result<Option<Row>> {
+    pub fn next_row(&mut self) -> io::Result<Option<Row>> {
         let record = match &mut self.kind {
-            Kind::Csv { records, .. } => records.next()?,
+            Kind::Csv { records, .. } => records.next_record()?,
             Kind::Jsonl(window) => next_line(window)?,
         };
         let Some(record) = record else { return Ok(None) };

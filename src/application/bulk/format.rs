@@ -53,6 +53,7 @@ impl Encoding {
     }
 
     /// The encoding of one row: `auto` decides for the row as a whole.
+    #[must_use]
     pub fn of_row<'a>(self, mut parts: impl Iterator<Item = &'a [u8]>) -> Self {
         match self {
             Self::Auto if parts.any(|part| std::str::from_utf8(part).is_err()) => Self::Cp1252,

@@ -148,6 +148,7 @@ impl<'m> Mapper<'m> {
         None
     }
 
+    #[allow(clippy::option_option, reason = "a field that is empty and a field that is not mentioned differ")]
     /// The outer option: whether the file says anything; the inner one: whether there is a value.
     fn optional<T>(
         &self,

@@ -12,6 +12,7 @@ use toml::de::{DeTable, DeValue};
 
 use super::dates::DateFormat;
 use super::mapping::{AttributeRule, AttributeType, FIELDS, Field, FieldRule, Mapping, Rest};
+use super::window::line_ends;
 
 /// The mapping of our own export.
 pub const DOCKET: &str = include_str!("../../../mappings/docket.toml");
@@ -23,7 +24,7 @@ pub struct MappingError {
     /// The file.
     pub file: String,
     /// The line, from 1.
-    pub line: usize,
+    pub line: u64,
     /// The key, with dots.
     pub key: String,
     /// What was wrong and what is allowed.
@@ -66,7 +67,7 @@ impl Reader<'_> {
         };
         for (key, value) in root {
             match key.get_ref().as_ref() {
-                "name" => mapping.name = self.string("name", value)?.to_owned(),
+                "name" => self.string("name", value)?.clone_into(&mut mapping.name),
                 "delimiter" => mapping.delimiter = self.delimiter(value)?,
                 "date_formats" => mapping.date_formats = self.formats("date_formats", value)?,
                 "spreadsheet_escape" => mapping.spreadsheet_escape = self.boolean("spreadsheet_escape", value)?,
@@ -220,7 +221,7 @@ impl Reader<'_> {
 
     fn error(&self, at: &Range<usize>, key: &str, detail: &str) -> MappingError {
         let before = self.text.as_bytes().get(..at.start).unwrap_or_default();
-        let line = 1 + before.iter().filter(|byte| **byte == b'\n').count();
+        let line = 1 + line_ends(before);
         MappingError { file: self.file.to_owned(), line, key: key.to_owned(), detail: detail.to_owned() }
     }
 }

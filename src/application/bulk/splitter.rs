@@ -8,7 +8,7 @@
 use std::io::{self, Read};
 use std::ops::Range;
 
-use super::window::{Place, Window};
+use super::window::{Place, Window, line_ends};
 
 /// Greatest size of one record, in bytes.
 pub const RECORD_MAX: usize = 1024 * 1024;
@@ -72,7 +72,7 @@ impl<R: Read> CsvRecords<R> {
     }
 
     /// The next record; blank lines are passed over; none at the end of the file.
-    pub fn next(&mut self) -> io::Result<Option<Record>> {
+    pub fn next_record(&mut self) -> io::Result<Option<Record>> {
         while self.window.look(2)?.first().is_some_and(|byte| *byte == b'\n' || *byte == b'\r') {
             self.window.advance(1);
         }
@@ -177,7 +177,7 @@ struct Scan {
     /// Behind its line end.
     end: usize,
     /// The lines that it covers.
-    lines: usize,
+    lines: u64,
     outcome: Result<(), Damage>,
 }
 
@@ -197,7 +197,7 @@ fn scan(bytes: &[u8], delimiter: u8, at_end: bool) -> Option<Scan> {
                 else {
                     return if at_end { damaged(Damage::OpenQuote) } else { None };
                 };
-                lines += bytes[at..quote].iter().filter(|byte| **byte == b'\n').count();
+                lines += line_ends(&bytes[at..quote]);
                 at = quote + 1;
                 match bytes.get(at) {
                     Some(b'"') => {
@@ -248,7 +248,7 @@ mod tests {
     fn records(bytes: &[u8]) -> Vec<(u64, Result<Vec<String>, Damage>)> {
         let mut records = CsvRecords::new(Window::new(bytes).expect("reads"), b',');
         let mut found = Vec::new();
-        while let Some(record) = records.next().expect("reads") {
+        while let Some(record) = records.next_record().expect("reads") {
             let text = |field: Vec<u8>| String::from_utf8_lossy(&field).into_owned();
             found.push((record.place.line, record.fields.map(|fields| fields.into_iter().map(text).collect())));
         }

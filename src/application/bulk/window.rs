@@ -74,7 +74,7 @@ impl<R: Read> Window<R> {
     /// Moves on by `count` bytes that were looked at.
     pub fn advance(&mut self, count: usize) {
         let passed = &self.buffer[self.start..self.start + count];
-        self.place.line += passed.iter().map(|byte| u64::from(*byte == b'\n')).sum::<u64>();
+        self.place.line += line_ends(passed);
         self.place.offset += count as u64;
         self.start += count;
         // A single giant record must not keep its memory for the rest of the file.
@@ -100,6 +100,11 @@ impl<R: Read> Window<R> {
             }
         }
     }
+}
+
+/// The number of line feeds.
+pub fn line_ends(bytes: &[u8]) -> u64 {
+    bytes.iter().map(|byte| u64::from(*byte == b'\n')).sum()
 }
 
 #[cfg(test)]

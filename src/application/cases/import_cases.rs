@@ -87,7 +87,8 @@ pub trait ImportReport: Send {
     /// Called once: the progress of the run that is continued, all zero for a new one.
     fn begin(&mut self, progress: &Progress) -> io::Result<()>;
     /// Called before a batch is committed with what was not taken in; returns the length of the report in bytes, which must
-    /// be durable then.
+    /// be durable then. When it is called again before `progressed`, the batch was begun again: the new list replaces the
+    /// one before.
     fn rejected(&mut self, rejects: &[Reject]) -> io::Result<u64>;
     /// Called after each batch.
     fn progressed(&mut self, progress: &Progress);
@@ -139,6 +140,9 @@ pub struct ImportCases {
 struct Draft {
     inserts: Vec<CaseWrite>,
     updates: Vec<CaseWrite>,
+    /// Numbers of new and changed cases; a dry run drafts no writes.
+    imported: u64,
+    updated: u64,
     unchanged: u64,
     conflicts: Vec<Reject>,
 }
@@ -208,26 +212,19 @@ impl ImportCases {
         report: &mut dyn ImportReport,
     ) -> Result<Progress, ImportError> {
         let references: Vec<String> = batch.records.iter().map(|(_, record)| record.reference.clone()).collect();
-        let mut reported = None;
         for _ in 0..ATTEMPTS {
             let existing = self.store.by_reference(caller.actor.tenant_id, &references).await?;
             let draft = self.draft(caller, plan, run, &batch.records, existing)?;
-            let errors_bytes = match reported {
-                Some(length) => length,
-                None => {
-                    let mut rejects = batch.rejects.clone();
-                    rejects.extend(draft.conflicts.iter().cloned());
-                    rejects.sort_by_key(|reject| reject.line);
-                    report.rejected(&rejects).map_err(ImportError::Report)?
-                }
-            };
-            reported = Some(errors_bytes);
+            let mut rejects = batch.rejects.clone();
+            rejects.extend(draft.conflicts.iter().cloned());
+            rejects.sort_by_key(|reject| reject.line);
+            let errors_bytes = report.rejected(&rejects).map_err(ImportError::Report)?;
             let after = Progress {
                 bytes_done: batch.end,
                 lines_done: batch.line,
                 errors_bytes,
-                imported: before.imported + draft.inserts.len() as u64,
-                updated: before.updated + draft.updates.len() as u64,
+                imported: before.imported + draft.imported,
+                updated: before.updated + draft.updated,
                 unchanged: before.unchanged + draft.unchanged,
                 skipped: before.skipped + draft.conflicts.len() as u64,
                 rejected: before.rejected + batch.rejected,
@@ -299,6 +296,14 @@ impl ImportCases {
                     }
                 },
             };
+            if stored.is_some() {
+                draft.updated += 1;
+            } else {
+                draft.imported += 1;
+            }
+            if plan.dry_run {
+                continue;
+            }
             caller.request_id = format!("import-{}-{line}", run.id.simple());
             let reason = format!("{}, line {line}", plan.file_name);
             let write = self.drafted(&caller, stored.as_ref(), next, reason, now)?;

@@ -19,6 +19,8 @@ const COLUMNS: [&str; 5] = ["line", "reference", "field", "reason", "record"];
 pub struct Report {
     path: Option<PathBuf>,
     errors: Option<File>,
+    /// The length of the file up to the last committed batch.
+    settled: u64,
     bar: ProgressBar,
     started_with: Progress,
 }
@@ -31,7 +33,7 @@ impl Report {
         if let Ok(style) = ProgressStyle::with_template(template) {
             bar.set_style(style);
         }
-        Self { path, errors: None, bar, started_with: Progress::default() }
+        Self { path, errors: None, settled: 0, bar, started_with: Progress::default() }
     }
 
     /// Takes the bar away.
@@ -53,7 +55,7 @@ impl Report {
 impl ImportReport for Report {
     fn begin(&mut self, progress: &Progress) -> io::Result<()> {
         self.started_with = *progress;
-        self.progressed(progress);
+        self.show(progress);
         let Some(path) = &self.path else { return Ok(()) };
         // What a killed process wrote behind the last committed batch is written again; what stands before it stays.
         let kept = if progress.bytes_done > 0 { progress.errors_bytes } else { 0 };
@@ -64,12 +66,15 @@ impl ImportReport for Report {
         if kept == 0 {
             file.write_all(&csv_lines([COLUMNS.map(str::to_owned)])?)?;
         }
+        self.settled = file.stream_position()?;
         self.errors = Some(file);
         Ok(())
     }
 
     fn rejected(&mut self, rejects: &[Reject]) -> io::Result<u64> {
         let Some(file) = &mut self.errors else { return Ok(0) };
+        file.set_len(self.settled)?;
+        file.seek(SeekFrom::End(0))?;
         if !rejects.is_empty() {
             let lines = rejects.iter().map(|reject| {
                 let excerpt = reject.excerpt.trim_end_matches(['\r', '\u{fffd}']).to_owned();
@@ -83,6 +88,13 @@ impl ImportReport for Report {
     }
 
     fn progressed(&mut self, progress: &Progress) {
+        self.settled = self.settled.max(progress.errors_bytes);
+        self.show(progress);
+    }
+}
+
+impl Report {
+    fn show(&self, progress: &Progress) {
         self.bar.set_position(progress.bytes_done);
         let settled = progress.imported + progress.updated + progress.unchanged + progress.skipped;
         self.bar.set_message(format!("{settled} rows, {} rejected", progress.rejected));
