@@ -13,6 +13,8 @@ pub mod case_row;
 pub mod case_store;
 pub mod embedded;
 pub mod error;
+#[cfg(feature = "faults")]
+mod faults;
 pub mod health;
 pub mod key_store;
 pub mod open;
