@@ -6,6 +6,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::disallowed_methods, clippy::too_many_lines)]
 #![allow(clippy::print_stdout, clippy::print_stderr)]
 
+mod fuzz_api;
 mod http_abuse;
 mod kill_database;
 mod kill_service;
