@@ -19,7 +19,8 @@ async fn no_generated_request_gets_a_server_error_or_an_undocumented_answer() {
         return;
     };
     let _turn = turn().await;
-    let (seconds, examples, seed) = (number("DOCKET_CRASH_FUZZ_SECONDS", 45), number("DOCKET_CRASH_EXAMPLES", 30), seed());
+    let (seconds, examples, seed) =
+        (number("DOCKET_CRASH_FUZZ_SECONDS", 45), number("DOCKET_CRASH_EXAMPLES", 30), seed());
     let findings = Findings::default();
     let stage = Stage::start(1).await;
     let mut service = Service::start(&stage).await;
@@ -27,12 +28,20 @@ async fn no_generated_request_gets_a_server_error_or_an_undocumented_answer() {
     command
         .args(["run", &format!("{}/openapi.json", service.url), "--checks", CHECKS, "--no-color", "--no-shrink"])
         .args(["--continue-on-failure", "--warnings", "off", "--generation-database", "none"])
-        .args(["--max-examples", &examples.to_string(), "--max-time", &seconds.to_string(), "--seed", &seed.to_string()])
+        .args([
+            "--max-examples",
+            &examples.to_string(),
+            "--max-time",
+            &seconds.to_string(),
+            "--seed",
+            &seed.to_string(),
+        ])
         .args(["--header", &format!("Authorization: Bearer {}", stage.tenants[0].keys[&Role::Supervisor])])
         .current_dir(stage.directory.path());
     let output = tokio::task::spawn_blocking(move || command.output().unwrap()).await.unwrap();
     let text = String::from_utf8_lossy(&output.stdout);
-    let summary: Vec<_> = text.lines().map(str::trim).filter(|line| line.contains("generated") || line.contains("tested")).collect();
+    let summary: Vec<_> =
+        text.lines().map(str::trim).filter(|line| line.contains("generated") || line.contains("tested")).collect();
     println!("S1 seed {seed}: {}", summary.join("; "));
     if !output.status.success() {
         println!("{text}{}", String::from_utf8_lossy(&output.stderr));

@@ -94,7 +94,8 @@ async fn read_without_database(client: &Client, stage: &Stage) {
     let api_key = stage.tenants[0].keys[&Role::Auditor].clone();
     for path in ["/v1/cases", "/v1/cases/00000000-0000-7000-8000-000000000000"] {
         let path = path.to_owned();
-        let request = Request { method: Method::GET, path, api_key: api_key.clone(), key: None, if_match: None, body: None };
+        let request =
+            Request { method: Method::GET, path, api_key: api_key.clone(), key: None, if_match: None, body: None };
         match client.send(&request).await {
             Some(answer) => client.findings.expect(answer.status == 503 && !answer.retry_after.is_empty(), || {
                 format!("without a database, {} was answered {} {}", request.path, answer.status, answer.text)
@@ -102,7 +103,8 @@ async fn read_without_database(client: &Client, stage: &Stage) {
             None => client.findings.add(format!("without a database, {} was not answered", request.path)),
         }
     }
-    let request = Request { method: Method::GET, path: "/healthz".to_owned(), api_key, key: None, if_match: None, body: None };
+    let request =
+        Request { method: Method::GET, path: "/healthz".to_owned(), api_key, key: None, if_match: None, body: None };
     let alive = client.send(&request).await.is_some_and(|answer| answer.status == 200);
     client.findings.expect(alive, || "without a database, /healthz does not answer 200".to_owned());
 }

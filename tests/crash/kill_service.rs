@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use crate::support::client::Client;
 use crate::support::invariants;
-use crate::support::ledger::Ledger;
+use crate::support::ledger::{Entry, Ledger};
 use crate::support::load::Load;
 use crate::support::random::Random;
 use crate::support::report::{Findings, bounded, turn};
@@ -32,13 +32,11 @@ async fn nothing_acknowledged_is_lost_or_doubled_when_the_service_is_killed() {
     for _ in 0..kills {
         tokio::time::sleep(random.millis(40, longest_life)).await;
         service.kill();
-        match service.restart().await {
-            Some(time) => starts.push(time),
-            None => {
-                findings.add("the service was not ready 20 s after a kill");
-                break;
-            }
-        }
+        let Some(time) = service.restart().await else {
+            findings.add("the service was not ready 20 s after a kill");
+            break;
+        };
+        starts.push(time);
     }
     let ledger = load.finish().await;
     let took = started.elapsed();
@@ -62,15 +60,15 @@ async fn nothing_acknowledged_is_lost_or_doubled_when_the_service_is_killed() {
 
 /// Sends some of the operations once more: each gets the bytes that it got before.
 pub async fn replay(client: &Client, ledger: &Ledger, random: &mut Random) {
-    let acknowledged: Vec<_> = ledger.entries().into_iter().filter(|entry| entry.is_acknowledged()).collect();
+    let acknowledged: Vec<_> = ledger.entries().into_iter().filter(Entry::is_acknowledged).collect();
     client.findings.expect(!acknowledged.is_empty(), || "no write was acknowledged at all".to_owned());
     for _ in 0..acknowledged.len().min(300) {
         let entry = random.pick(&acknowledged);
         let Some(again) = client.deliver(&entry.request).await else { return };
         let same = (again.status, &again.text, &again.etag, &again.location, again.replayed)
             == (entry.answer.status, &entry.answer.text, &entry.answer.etag, &entry.answer.location, true);
-        client.findings.expect(same, || {
-            format!("a replay of {} {} differs: {again:?}", entry.request.method, entry.request.path)
-        });
+        client
+            .findings
+            .expect(same, || format!("a replay of {} {} differs: {again:?}", entry.request.method, entry.request.path));
     }
 }

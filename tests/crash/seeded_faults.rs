@@ -16,8 +16,10 @@ const SHARED: &str = "shared_connections::twenty_tenants_on_two_connections_see_
 fn battery(fault: Fault) -> (&'static str, &'static str) {
     match fault {
         Fault::SkipReplay | Fault::KeyLockNotTaken | Fault::ReplayWithoutFingerprint => ("R7", SAME_KEY),
-        Fault::AnswerAfterCommit | Fault::AcknowledgeBeforeCommit => ("R1", KILL),
-        Fault::OutboxAfterCommit | Fault::AuditNotChained => ("R1", KILL),
+        Fault::AnswerAfterCommit
+        | Fault::AcknowledgeBeforeCommit
+        | Fault::OutboxAfterCommit
+        | Fault::AuditNotChained => ("R1", KILL),
         Fault::NoVersionGuard => ("R8", ONE_CASE),
         Fault::TenantSettingKept => ("S3", SHARED),
         Fault::RowSecurityBypassed | Fault::ListWithoutVisibility | Fault::CursorNotChecked => ("S2", MATRIX),
@@ -38,8 +40,8 @@ async fn each_seeded_fault_is_caught_by_its_battery() {
             .env("RUST_BACKTRACE", "0")
             .output()
             .unwrap();
-        let text = String::from_utf8_lossy(&output.stdout);
-        let finding = text.lines().find_map(|line| line.strip_prefix("FINDING "));
+        let printed = String::from_utf8_lossy(&output.stdout);
+        let finding = printed.lines().find_map(|line| line.strip_prefix("FINDING "));
         match (output.status.success(), finding) {
             (false, Some(finding)) => {
                 println!("fault {name} caught by {short}: {}", finding.chars().take(160).collect::<String>());
@@ -47,7 +49,10 @@ async fn each_seeded_fault_is_caught_by_its_battery() {
             (true, _) => missed.push(format!("{short} passed in spite of {name}")),
             (false, None) => {
                 let error = String::from_utf8_lossy(&output.stderr);
-                missed.push(format!("{short} failed under {name} without a finding: {}", error.lines().take(6).collect::<Vec<_>>().join(" | ")));
+                missed.push(format!(
+                    "{short} failed under {name} without a finding: {}",
+                    error.lines().take(6).collect::<Vec<_>>().join(" | ")
+                ));
             }
         }
     }

@@ -44,12 +44,13 @@ async fn twenty_tenants_on_two_connections_see_only_their_own_rows() {
     let mut tasks = JoinSet::new();
     for _ in 0..requests {
         let own = random.below(TENANTS);
+        let other = (own + 1 + random.below(TENANTS - 1)) % TENANTS;
         let probe = Probe {
             client: client.clone(),
             tenant: stage.tenants[own].clone(),
             mark: mark(own),
             own_case: random.pick(&cases[own]).clone(),
-            foreign_case: random.pick(&cases[(own + 1 + random.below(TENANTS - 1)) % TENANTS]).clone(),
+            foreign_case: random.pick(&cases[other]).clone(),
             random: random.part(own as u64),
             choice: random.below(4),
         };
@@ -92,7 +93,8 @@ impl Probe {
             _ => format!("/v1/cases?q={}&count=true", self.random.pick(&["buoy", "pilots"])),
         };
         let api_key = self.tenant.keys[&Role::Supervisor].clone();
-        let request = Request { method: Method::GET, path: path.clone(), api_key, key: None, if_match: None, body: None };
+        let request =
+            Request { method: Method::GET, path: path.clone(), api_key, key: None, if_match: None, body: None };
         let Some(answer) = self.client.deliver(&request).await else { return };
         let body = answer.json();
         let own = |case: &serde_json::Value| case["attributes"]["marker"] == self.mark.as_str();

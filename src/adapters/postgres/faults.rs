@@ -15,9 +15,14 @@ use crate::faults::Fault;
 const GAP: Duration = Duration::from_millis(25);
 
 /// Commits a write with the seeded fault, if it is one of these.
-pub(super) async fn commit(store: &PgCaseStore, pool: &PgPool, write: &CaseWrite) -> Option<Result<Commit, StoreError>> {
+pub(super) async fn commit(
+    store: &PgCaseStore,
+    pool: &PgPool,
+    write: &CaseWrite,
+) -> Option<Result<Commit, StoreError>> {
     let result = if Fault::AcknowledgeBeforeCommit.is_seeded() {
-        acknowledge_first(store, write)
+        acknowledge_first(store, write);
+        Ok(Commit::Done)
     } else if Fault::AnswerAfterCommit.is_seeded() {
         answer_later(store, pool, write).await
     } else if Fault::OutboxAfterCommit.is_seeded() {
@@ -30,13 +35,12 @@ pub(super) async fn commit(store: &PgCaseStore, pool: &PgPool, write: &CaseWrite
     Some(result.or_else(|error| conflict(&error).ok_or_else(|| store_error(error))))
 }
 
-fn acknowledge_first(store: &PgCaseStore, write: &CaseWrite) -> Result<Commit, sqlx::Error> {
+fn acknowledge_first(store: &PgCaseStore, write: &CaseWrite) {
     let (store, write) = (store.clone(), write.clone());
     tokio::spawn(async move {
         tokio::time::sleep(GAP).await;
         let _ = store.commit_as_promised(&write).await;
     });
-    Ok(Commit::Done)
 }
 
 async fn answer_later(store: &PgCaseStore, pool: &PgPool, write: &CaseWrite) -> Result<Commit, sqlx::Error> {

@@ -10,7 +10,7 @@ use serde_json::Value;
 use super::report::Findings;
 
 /// How long an operation may go without a final answer before that is a finding.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// One request, ready to be sent any number of times.
 #[derive(Debug, Clone)]
@@ -150,9 +150,10 @@ impl Client {
             _ => return false,
         };
         counter.fetch_add(1, Ordering::Relaxed);
-        self.findings.expect(!answer.retry_after.is_empty() && answer.content_type == "application/problem+json", || {
-            format!("{} without Retry-After or not a problem: {answer:?}", answer.status)
-        });
+        self.findings
+            .expect(!answer.retry_after.is_empty() && answer.content_type == "application/problem+json", || {
+                format!("{} without Retry-After or not a problem: {answer:?}", answer.status)
+            });
         true
     }
 }

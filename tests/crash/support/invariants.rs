@@ -63,7 +63,10 @@ pub async fn audit_records(owner: &PgPool, findings: &Findings) -> Vec<AuditReco
         let said = ChainHead { seq: seq.try_into().unwrap(), hash: bytes32(&hash) };
         let found = heads.get(&id).copied().unwrap_or(ChainHead::EMPTY);
         findings.expect(said == found, || {
-            format!("case {id} says its chain ends at record {}, it ends at {} (or with another hash)", said.seq, found.seq)
+            format!(
+                "case {id} says its chain ends at record {}, it ends at {} (or with another hash)",
+                said.seq, found.seq
+            )
         });
     }
     records
@@ -133,7 +136,10 @@ fn ledger_against_audit(ledger: &Ledger, records: &[AuditRecord], findings: &Fin
         told.insert(name);
     }
     for (name, found) in effects.iter().filter(|(name, _)| !told.contains(*name)) {
-        findings.add(format!("an effect that nobody was told of: {} on {} under {name:?}", found[0].action, found[0].chain_id));
+        findings.add(format!(
+            "an effect that nobody was told of: {} on {} under {name:?}",
+            found[0].action, found[0].chain_id
+        ));
     }
 }
 
@@ -154,9 +160,10 @@ async fn stored_answers(owner: &PgPool, ledger: &Ledger, findings: &Findings, ch
                 findings.add(format!("the answer to {} is not stored under its key", words(entry)));
             }
             Some((status, body)) => {
-                findings.expect(u16::try_from(*status) == Ok(entry.answer.status) && *body == entry.answer.text, || {
-                    format!("another answer is stored for {} than the client read", words(entry))
-                });
+                findings
+                    .expect(u16::try_from(*status) == Ok(entry.answer.status) && *body == entry.answer.text, || {
+                        format!("another answer is stored for {} than the client read", words(entry))
+                    });
             }
         }
     }

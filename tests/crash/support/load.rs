@@ -120,10 +120,7 @@ impl Worker {
         let role = *self.random.pick(&[Role::Supervisor, Role::Supervisor, Role::Caseworker]);
         let target = self.cases.lock().unwrap().keys().find(|other| *other != id).cloned();
         let body = transition(command, &text, &self.tenant, target.as_deref(), &mut self.random);
-        let adds_note = matches!(
-            command,
-            Command::AddNote | Command::RequestInformation | Command::ReceiveInformation
-        );
+        let adds_note = matches!(command, Command::AddNote | Command::RequestInformation | Command::ReceiveInformation);
         let path = format!("/v1/cases/{id}/transitions");
         self.write(role, Method::POST, path, tag, body, adds_note.then_some(text)).await;
     }
@@ -145,7 +142,9 @@ impl Worker {
             409 | 412 | 422 => self.look_again(&request.path).await,
             // A caseworker may not see restricted cases, and may not do everything.
             403 | 404 => {}
-            status => self.client.findings.add(format!("{} {}: {status} {}", request.method, request.path, answer.text)),
+            status => {
+                self.client.findings.add(format!("{} {}: {status} {}", request.method, request.path, answer.text))
+            }
         }
         let principal_id = self.tenant.principals[&role];
         self.ledger.add(Entry { principal_id, request, answer, note });

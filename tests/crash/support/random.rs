@@ -1,4 +1,4 @@
-//! Random choices that a seed repeats exactly (SplitMix64, Steele, Lea and Flood 2014).
+//! Random choices that a seed repeats exactly (`SplitMix64`, Steele, Lea and Flood 2014).
 
 use std::time::Duration;
 

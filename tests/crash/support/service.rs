@@ -31,7 +31,8 @@ impl Service {
         for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("DOCKET_CRASH_")) {
             command.env_remove(name);
         }
-        let log = OpenOptions::new().create(true).append(true).open(stage.directory.path().join("service.log")).unwrap();
+        let log =
+            OpenOptions::new().create(true).append(true).open(stage.directory.path().join("service.log")).unwrap();
         command
             .arg("serve")
             .env("DATABASE_URL", stage.owner_url())

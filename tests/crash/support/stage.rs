@@ -63,7 +63,9 @@ impl Stage {
 
 impl Drop for Stage {
     fn drop(&mut self) {
-        let Some(pid) = self.server.process_id().and_then(|pid| Pid::from_raw(i32::try_from(pid).ok()?)) else { return };
+        let Some(pid) = self.server.process_id().and_then(|pid| Pid::from_raw(i32::try_from(pid).ok()?)) else {
+            return;
+        };
         let _ = kill_process(pid, Signal::QUIT);
         for _ in 0..300 {
             if self.server.process_id().is_none() {
