@@ -25,7 +25,7 @@ pub(super) async fn commit(
         Ok(Commit::Done)
     } else if Fault::AnswerAfterCommit.is_seeded() {
         answer_later(store, pool, write).await
-    } else if Fault::OutboxAfterCommit.is_seeded() {
+    } else if Fault::OutboxAfterCommit.is_seeded() && write.change != RowChange::Insert {
         event_later(store, pool, write).await
     } else if Fault::NoVersionGuard.is_seeded() && write.change != RowChange::Insert {
         unguarded(store, pool, write).await

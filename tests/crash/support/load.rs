@@ -143,7 +143,7 @@ impl Worker {
             // A caseworker may not see restricted cases, and may not do everything.
             403 | 404 => {}
             status => {
-                self.client.findings.add(format!("{} {}: {status} {}", request.method, request.path, answer.text))
+                self.client.findings.add(format!("{} {}: {status} {}", request.method, request.path, answer.text));
             }
         }
         let principal_id = self.tenant.principals[&role];

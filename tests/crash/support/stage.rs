@@ -77,7 +77,7 @@ impl Drop for Stage {
 }
 
 async fn pool(url: &str) -> PgPool {
-    PgPoolOptions::new().max_connections(4).acquire_timeout(Duration::from_secs(60)).connect(url).await.unwrap()
+    PgPoolOptions::new().max_connections(4).acquire_timeout(Duration::from_mins(1)).connect(url).await.unwrap()
 }
 
 async fn sow_tenant(owner: &PgPool, name: &str) -> Tenant {
