@@ -26,7 +26,7 @@ impl Service {
 
     /// The same with further settings, as environment variables.
     pub async fn start_with(stage: &Stage, settings: &[(&str, &str)]) -> Self {
-        let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let port = free_port();
         let mut command = Command::new(env!("CARGO_BIN_EXE_docket"));
         for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("DOCKET_CRASH_")) {
             command.env_remove(name);
@@ -96,6 +96,14 @@ impl Drop for Service {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+/// A free port below those that the kernel gives to clients: while the service is down, a client that dials its port
+/// could be given that very port, connect to itself and so keep the service from coming back.
+fn free_port() -> u16 {
+    let start = std::process::id() % 10_000;
+    let free = (0..10_000).map(|step| 20_000 + u16::try_from((start + step * 7) % 10_000).unwrap());
+    free.into_iter().find(|port| std::net::TcpListener::bind(("127.0.0.1", *port)).is_ok()).unwrap()
 }
 
 /// The last lines that the service logged.
