@@ -42,7 +42,7 @@ async fn no_generated_request_gets_a_server_error_or_an_undocumented_answer() {
     let text = String::from_utf8_lossy(&output.stdout);
     let summary: Vec<_> =
         text.lines().map(str::trim).filter(|line| line.contains("generated") || line.contains("tested")).collect();
-    println!("S1 seed {seed}: {}", summary.join("; "));
+    println!("S1 seed {seed}: {}", summary.collect::<Vec<_>>().join("; "));
     if !output.status.success() {
         println!("{text}{}", String::from_utf8_lossy(&output.stderr));
         findings.add("schemathesis found failures: see above");
