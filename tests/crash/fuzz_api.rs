@@ -20,7 +20,7 @@ async fn no_generated_request_gets_a_server_error_or_an_undocumented_answer() {
     };
     let _turn = turn().await;
     let (seconds, examples, seed) =
-        (number("DOCKET_CRASH_FUZZ_SECONDS", 45), number("DOCKET_CRASH_EXAMPLES", 30), seed());
+        (number("DOCKET_CRASH_FUZZ_SECONDS", 30), number("DOCKET_CRASH_EXAMPLES", 30), seed());
     let findings = Findings::default();
     let stage = Stage::start(1).await;
     let mut service = Service::start(&stage).await;
@@ -40,8 +40,7 @@ async fn no_generated_request_gets_a_server_error_or_an_undocumented_answer() {
         .current_dir(stage.directory.path());
     let output = tokio::task::spawn_blocking(move || command.output().unwrap()).await.unwrap();
     let text = String::from_utf8_lossy(&output.stdout);
-    let summary: Vec<_> =
-        text.lines().map(str::trim).filter(|line| line.contains("generated") || line.contains("tested")).collect();
+    let summary = text.lines().map(str::trim).filter(|line| line.contains(" generated"));
     println!("S1 seed {seed}: {}", summary.collect::<Vec<_>>().join("; "));
     if !output.status.success() {
         println!("{text}{}", String::from_utf8_lossy(&output.stderr));
