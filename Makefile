@@ -101,12 +101,21 @@ bench: doctor $(VENV)/.runtime $(VENV)/.bench release ## Measure against named p
 	@$(BIN)/python -m bench
 
 .PHONY: crash
-crash: doctor $(VENV)/.runtime $(VENV)/.dev release ## Kill the service and its database under load; prove that nothing is lost
-	@$(BIN)/python -m crash
+crash: doctor $(VENV)/.runtime $(VENV)/.dev ## Kill, cut, race and abuse the service for long; prove that nothing is lost
+	@env DOCKET_CRASH_KILLS=$${DOCKET_CRASH_KILLS:-300} DOCKET_CRASH_STOPS=$${DOCKET_CRASH_STOPS:-50} \
+	  DOCKET_CRASH_SECONDS=$${DOCKET_CRASH_SECONDS:-120} DOCKET_CRASH_KEYS=$${DOCKET_CRASH_KEYS:-500} \
+	  DOCKET_CRASH_SENDS=$${DOCKET_CRASH_SENDS:-40} DOCKET_CRASH_STEPS=$${DOCKET_CRASH_STEPS:-1000000} \
+	  DOCKET_CRASH_REQUESTS=$${DOCKET_CRASH_REQUESTS:-10000} DOCKET_CRASH_ROUNDS=$${DOCKET_CRASH_ROUNDS:-15} \
+	  cargo test --release --locked --test crash -- --nocapture --skip fuzz_api
 
 .PHONY: crash-selftest
-crash-selftest: doctor $(VENV)/.runtime $(VENV)/.dev ## Build in seeded faults and prove that the batteries catch each
-	@$(BIN)/python -m crash --selftest
+crash-selftest: doctor $(VENV)/.runtime ## Build in seeded faults and prove that the batteries catch each
+	@cargo test --locked --features faults --test crash seeded_faults -- --nocapture
+
+.PHONY: fuzz-api
+fuzz-api: doctor $(VENV)/.runtime $(VENV)/.dev ## Send 5,000 and more requests made from the OpenAPI document
+	@env DOCKET_CRASH_FUZZ_SECONDS=$${DOCKET_CRASH_FUZZ_SECONDS:-3600} DOCKET_CRASH_EXAMPLES=$${DOCKET_CRASH_EXAMPLES:-400} \
+	  cargo test --locked --test crash fuzz_api -- --nocapture
 
 # Parts of the targets above.
 .PHONY: check-format test-rust test-python

@@ -9,6 +9,8 @@
 //! 5. [`telemetry`]: traces, metrics and logs; set up first, flushed last.
 //! 6. [`bootstrap`]: the composition root, the only file that names both ports and adapters.
 //!
+//! [`faults`] breaks promises on purpose, in builds made for the batteries only.
+//!
 //! The rules of the domain itself (states, guards, deadlines, audit hashes) are the crate [`docket_domain`].
 #![forbid(unsafe_code)]
 
@@ -17,4 +19,5 @@ pub mod application;
 pub mod bootstrap;
 pub mod config;
 pub mod entrypoints;
+pub mod faults;
 pub mod telemetry;

@@ -13,10 +13,10 @@ use super::setting::{Rule, Setting};
 
 /// The file that is read when it exists and no other is named.
 pub const DEFAULT_FILE: &str = "docket.toml";
-/// Variables with our prefix that are not settings: the file itself, and switches of the test batteries.
-const NOT_SETTINGS: &[&str] = &["DOCKET_CONFIG"];
+/// Variables with our prefix that are not settings: the file itself, and where the embedded server is installed.
+const NOT_SETTINGS: &[&str] = &["DOCKET_CONFIG", "DOCKET_POSTGRES_INSTALL"];
 /// Our prefix for variables of the test batteries, never settings.
-const BATTERY_PREFIXES: &[&str] = &["DOCKET_FAULT", "DOCKET_TEST_", "DOCKET_BENCH_"];
+const BATTERY_PREFIXES: &[&str] = &["DOCKET_CRASH_", "DOCKET_FAULT", "DOCKET_TEST_", "DOCKET_BENCH_"];
 
 /// Where settings come from, weakest first.
 #[derive(Debug, Clone, Default)]
@@ -302,6 +302,8 @@ mod tests {
             "data_dir = \"/srv/docket\"\n[server]\nmax_in_flight = 1\nmax_connections = 1\nmax_body_bytes = 2000";
         let environment = [
             ("DOCKET_SERVER__MAX_IN_FLIGHT", "2"),
+            ("DOCKET_POSTGRES_INSTALL", "/opt/postgres"),
+            ("DOCKET_CRASH_SEED", "7"),
             ("DOCKET_SERVER__MAX_CONNECTIONS", "2"),
             ("DATABASE_URL", "postgres://a:b@plain/x"),
             ("DOCKET_SERVER__TRUSTED_PROXIES", "10.0.0.0/8, 127.0.0.1"),

@@ -79,6 +79,7 @@ async fn the_list_of_actions_agrees_with_what_happens() {
         assert_eq!(listed.len(), 17);
         for action in listed {
             let command = action["command"].as_str().unwrap();
+            assert!(action.get("to").is_none_or(Value::is_string), "absent, never null, as documented: {action}");
             if command == "add_evidence" {
                 continue; // needs stored content, which the tests of evidence provide
             }

@@ -14,6 +14,7 @@ use crate::application::ports::case_store::{
     Attachment, CaseStore, CaseWrite, Commit, KeyScope, Loaded, RowChange, StoredAnswer, StoredCase,
 };
 use crate::application::request::Rendered;
+use crate::faults::Fault;
 
 /// [`CaseStore`] on PostgreSQL.
 #[derive(Debug, Clone)]
@@ -96,19 +97,27 @@ impl CaseStore for PgCaseStore {
 
     #[tracing::instrument(name = "INSERT or UPDATE cases", skip_all, fields(otel.kind = "client", db.system.name = "postgresql"))]
     async fn commit(&self, write: &CaseWrite) -> Result<Commit, StoreError> {
-        let more = !write.attachments.is_empty() || matches!(write.change, RowChange::Fields | RowChange::Delete);
-        let result = if write.change == RowChange::Insert {
-            insert(&mut *self.pool.acquire().await.map_err(store_error)?, write).await
-        } else if more {
-            self.change_with_more(write).await
-        } else {
-            change(&mut *self.pool.acquire().await.map_err(store_error)?, write).await
-        };
-        result.or_else(|error| conflict(&error).ok_or_else(|| store_error(error)))
+        #[cfg(feature = "faults")]
+        if let Some(faulty) = super::faults::commit(self, &self.pool, write).await {
+            return faulty;
+        }
+        self.commit_as_promised(write).await.or_else(|error| conflict(&error).ok_or_else(|| store_error(error)))
     }
 }
 
 impl PgCaseStore {
+    /// All of the write in one transaction, whose constraints are the second line of defence.
+    pub(super) async fn commit_as_promised(&self, write: &CaseWrite) -> Result<Commit, sqlx::Error> {
+        let more = !write.attachments.is_empty() || matches!(write.change, RowChange::Fields | RowChange::Delete);
+        if write.change == RowChange::Insert {
+            insert(&mut *self.pool.acquire().await?, write).await
+        } else if more {
+            self.change_with_more(write).await
+        } else {
+            change(&mut *self.pool.acquire().await?, write).await
+        }
+    }
+
     /// A change that needs further statements: they join the first in one explicit transaction.
     async fn change_with_more(&self, write: &CaseWrite) -> Result<Commit, sqlx::Error> {
         let mut transaction = self.pool.begin().await?;
@@ -319,7 +328,7 @@ fn outcome(free: bool, rows: i64) -> Commit {
 }
 
 /// Constraints that stand for an outcome rather than a fault.
-fn conflict(error: &sqlx::Error) -> Option<Commit> {
+pub(super) fn conflict(error: &sqlx::Error) -> Option<Commit> {
     match broken_constraint(error)? {
         "idempotency_keys_pkey" => Some(Commit::KeyTaken),
         "cases_tenant_id_reference_key" => Some(Commit::ReferenceTaken),
@@ -334,7 +343,7 @@ fn conflict(error: &sqlx::Error) -> Option<Commit> {
 
 /// The advisory lock that stands for "a request with this key is running": 64 bits of a hash over the key's scope.
 fn lock_key(write: &CaseWrite) -> Option<i64> {
-    let answer = write.answer.as_ref()?;
+    let answer = write.answer.as_ref().filter(|_| !Fault::KeyLockNotTaken.is_seeded())?;
     let mut hasher = Sha256::new();
     hasher.update(write.case.tenant_id.0.as_bytes());
     hasher.update(answer.principal_id.0.as_bytes());

@@ -16,6 +16,8 @@ pub mod embedded;
 pub mod error;
 pub mod event_feed;
 pub mod evidence_index;
+#[cfg(feature = "faults")]
+mod faults;
 pub mod health;
 pub mod key_store;
 pub mod open;

@@ -8,6 +8,7 @@ use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 
 use super::error::store_error;
 use crate::application::ports::StoreError;
+use crate::faults::Fault;
 use crate::telemetry::business::{POOL_CONNECTIONS, POOL_MAX};
 
 /// Connections to PostgreSQL, under a name that the composition root can say without naming the driver.
@@ -40,7 +41,7 @@ pub async fn connect(settings: &PoolSettings) -> Result<PgPool, StoreError> {
             ("idle_in_transaction_session_timeout", settings.statement_timeout.as_millis().to_string()),
             ("timezone", "UTC".to_owned()),
         ]);
-    let drop_privileges = options.get_username() != "docket_app";
+    let drop_privileges = options.get_username() != "docket_app" && !Fault::RowSecurityBypassed.is_seeded();
     PgPoolOptions::new()
         .max_connections(settings.size)
         .min_connections(settings.size.min(2))

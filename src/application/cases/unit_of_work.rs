@@ -23,6 +23,7 @@ use crate::application::error::{Invalid, UseCaseError};
 use crate::application::ports::case_store::{CaseWrite, Commit, KeyScope, Loaded, RowChange, StoredAnswer, StoredCase};
 use crate::application::ports::{CaseStore, Clock};
 use crate::application::request::{Caller, Claim, IfMatch, Presenter, Rendered, Written};
+use crate::faults::Fault;
 use crate::telemetry::business::{CASE_ACTS, IDEMPOTENCY, WRITE_RETRIES};
 
 /// How often a write begins again because the case or its chain moved under it.
@@ -195,7 +196,7 @@ impl CaseWriting {
             self.store.forget_expired(caller.actor.tenant_id, scope, now).await?;
             return Ok(None);
         }
-        if answer.fingerprint != claim.fingerprint {
+        if answer.fingerprint != claim.fingerprint && !Fault::ReplayWithoutFingerprint.is_seeded() {
             metrics::counter!(IDEMPOTENCY, "outcome" => "reused").increment(1);
             return Err(UseCaseError::KeyReused);
         }
@@ -230,6 +231,7 @@ impl CaseWriting {
         now: OffsetDateTime,
     ) -> Act<'a> {
         let key_expires_at = now + self.key_lifetime;
+        let claim = claim.filter(|_| !Fault::SkipReplay.is_seeded());
         Act { caller, claim, rendered, now, key_expires_at, event_id: self.clock.new_id() }
     }
 

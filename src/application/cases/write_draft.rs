@@ -11,6 +11,7 @@ use uuid::Uuid;
 use crate::application::ports::StoreError;
 use crate::application::ports::case_store::{AnswerToStore, Attachment, CaseWrite, NewEvent, RowChange, StoredCase};
 use crate::application::request::{Caller, Claim, Rendered};
+use crate::faults::Fault;
 
 /// What was decided on a case, before it is written.
 #[derive(Debug, Clone)]
@@ -142,10 +143,11 @@ fn seal(
 ) -> Result<CaseWrite, StoreError> {
     let (version, head) = before.map_or((0, docket_domain::audit::ChainHead::EMPTY), |b| (b.case.version, b.head));
     audit.seq = head.seq + 1;
+    let previous = if Fault::AuditNotChained.is_seeded() { [0; 32] } else { head.hash };
     let canonical = audit.canonical().map_err(StoreError::internal)?;
     let next_head = docket_domain::audit::ChainHead {
         seq: audit.seq,
-        hash: docket_domain::audit::chain::link_hash(&head.hash, &canonical),
+        hash: docket_domain::audit::chain::link_hash(&previous, &canonical),
     };
     let answer = act.claim.zip(act.rendered).map(|(claim, rendered)| AnswerToStore {
         principal_id: act.caller.actor.principal_id,

@@ -7,6 +7,7 @@ use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
 
 use crate::application::error::UseCaseError;
+use crate::faults::Fault;
 
 const MAC_LENGTH: usize = 16;
 
@@ -39,7 +40,7 @@ impl CursorSigner {
         }
         let mac = bytes.split_off(bytes.len() - MAC_LENGTH);
         let genuine = subtle::ConstantTimeEq::ct_eq(&mac[..], &self.mac(tenant, query, &bytes)[..]);
-        if bool::from(genuine) {
+        if bool::from(genuine) || Fault::CursorNotChecked.is_seeded() {
             Ok(bytes)
         } else {
             Err(UseCaseError::InvalidCursor("it belongs to another tenant, filter or sort, or was changed"))

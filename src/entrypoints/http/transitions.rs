@@ -183,8 +183,9 @@ pub struct ActionBody {
     pub command: Command,
     /// Whether it would be accepted now, given its members.
     pub allowed: bool,
-    /// The state it would lead to.
+    /// The state it would lead to; absent when the table has no such command in this state.
     #[schema(schema_with = state_schema)]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub to: Option<CaseState>,
     /// The members it must carry.
     pub requires: Vec<&'static str>,

@@ -1,0 +1,68 @@
+//! Faults seeded on purpose, so that the batteries prove that they can fail. Only with the feature `faults`.
+//!
+//! `DOCKET_FAULT=name` chooses one for the life of the process. Without the feature every question is answered "no" at
+//! compile time, and the compiler removes the code behind it.
+
+/// A promise that can be broken on purpose.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fault {
+    /// A key is neither looked up nor remembered: a retry is a new operation.
+    SkipReplay,
+    /// The answer is stored in a statement of its own, after the commit.
+    AnswerAfterCommit,
+    /// A change is written whatever version it was decided on.
+    NoVersionGuard,
+    /// The client is told of success before the statement runs.
+    AcknowledgeBeforeCommit,
+    /// The event is written in a statement of its own, after the commit.
+    OutboxAfterCommit,
+    /// The tenant stays set on the connection when the transaction is over.
+    TenantSettingKept,
+    /// The pool works as the owner, whom row-level security does not bind.
+    RowSecurityBypassed,
+    /// Lists and counts hold cases that the caller may not see.
+    ListWithoutVisibility,
+    /// Nothing marks a key as being in use.
+    KeyLockNotTaken,
+    /// Audit records are hashed without the record before them.
+    AuditNotChained,
+    /// A key's answer is given to any request that carries the key.
+    ReplayWithoutFingerprint,
+    /// A cursor is believed without its signature.
+    CursorNotChecked,
+}
+
+impl Fault {
+    /// Every fault, with its name in `DOCKET_FAULT`.
+    pub const ALL: &'static [(Self, &'static str)] = &[
+        (Self::SkipReplay, "skip_replay"),
+        (Self::AnswerAfterCommit, "answer_after_commit"),
+        (Self::NoVersionGuard, "no_version_guard"),
+        (Self::AcknowledgeBeforeCommit, "acknowledge_before_commit"),
+        (Self::OutboxAfterCommit, "outbox_after_commit"),
+        (Self::TenantSettingKept, "tenant_setting_kept"),
+        (Self::RowSecurityBypassed, "row_security_bypassed"),
+        (Self::ListWithoutVisibility, "list_without_visibility"),
+        (Self::KeyLockNotTaken, "key_lock_not_taken"),
+        (Self::AuditNotChained, "audit_not_chained"),
+        (Self::ReplayWithoutFingerprint, "replay_without_fingerprint"),
+        (Self::CursorNotChecked, "cursor_not_checked"),
+    ];
+
+    /// Whether this is the fault that the process was started with.
+    #[cfg(feature = "faults")]
+    pub fn is_seeded(self) -> bool {
+        use std::sync::OnceLock;
+        static CHOSEN: OnceLock<Option<Fault>> = OnceLock::new();
+        *CHOSEN.get_or_init(|| {
+            let wanted = std::env::var("DOCKET_FAULT").ok()?;
+            Self::ALL.iter().find(|(_, name)| *name == wanted).map(|(fault, _)| *fault)
+        }) == Some(self)
+    }
+
+    /// Never: this build has no faults.
+    #[cfg(not(feature = "faults"))]
+    pub const fn is_seeded(self) -> bool {
+        false
+    }
+}

@@ -1,0 +1,122 @@
+//! R2 and R3: PostgreSQL is stopped like in a power failure, and its backends are terminated, while clients write.
+
+use std::time::{Duration, Instant};
+
+use docket_domain::principal::Role;
+use http::Method;
+use sqlx::Executor;
+
+use crate::kill_service::replay;
+use crate::support::client::{Client, Request};
+use crate::support::commands::new_case;
+use crate::support::invariants;
+use crate::support::ledger::{Entry, Ledger};
+use crate::support::load::Load;
+use crate::support::report::{Findings, bounded, turn};
+use crate::support::service::Service;
+use crate::support::settings::{number, random, seed};
+use crate::support::stage::Stage;
+
+/// How long the service may need to write again after the database is back.
+const RECONNECT: Duration = Duration::from_secs(5);
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nothing_acknowledged_is_lost_when_postgresql_is_stopped_at_once() {
+    let _turn = turn().await;
+    let (stops, seed) = (number("DOCKET_CRASH_STOPS", 3), seed());
+    let mut random = random(seed);
+    let findings = Findings::default();
+    let stage = Stage::start(2).await;
+    let mut service = Service::start(&stage).await;
+    let client = Client::new(&service.url, &findings);
+    let load = Load::start(&client, &stage.tenants, 8, &random);
+    let mut slowest = Duration::ZERO;
+    for _ in 0..stops {
+        tokio::time::sleep(random.millis(300, 1_500)).await;
+        stage.server.kill_immediate().await.unwrap();
+        read_without_database(&client, &stage).await;
+        stage.server.restart().await.unwrap();
+        let back = Instant::now();
+        create(&client, &stage, &load.ledger, &random.key()).await;
+        slowest = slowest.max(back.elapsed());
+        findings.expect(service.is_alive(), || "the service died with its database".to_owned());
+    }
+    let ledger = load.finish().await;
+    let checked = invariants::check(&stage.owner().await, &ledger, &findings).await;
+    replay(&client, &ledger, &mut random).await;
+    println!(
+        "R2 seed {seed}: PostgreSQL stopped {stops} times; {}; {}; wrote again {slowest:.1?} after it was back at worst \
+         (goal 5 s); {}",
+        bounded(checked.lost, "lost", checked.acknowledged),
+        bounded(checked.doubled, "doubled", checked.acknowledged),
+        client.tally.words(),
+    );
+    findings.expect(slowest < RECONNECT, || format!("the service needed {slowest:?} to write again"));
+    findings.assert_none();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn no_answer_is_wrong_while_backends_are_terminated() {
+    let _turn = turn().await;
+    let (seconds, seed) = (number("DOCKET_CRASH_SECONDS", 4), seed());
+    let mut random = random(seed);
+    let findings = Findings::default();
+    let stage = Stage::start(2).await;
+    let mut service = Service::start(&stage).await;
+    let client = Client::new(&service.url, &findings);
+    let load = Load::start(&client, &stage.tenants, 8, &random);
+    let owner = stage.owner().await;
+    let (started, mut terminated) = (Instant::now(), 0);
+    while started.elapsed() < Duration::from_secs(seconds) {
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        let sql = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'docket'";
+        terminated += owner.fetch_all(sql).await.unwrap().len();
+    }
+    let quiet = Instant::now();
+    create(&client, &stage, &load.ledger, &random.key()).await;
+    let recovery = quiet.elapsed();
+    let ledger = load.finish().await;
+    let checked = invariants::check(&owner, &ledger, &findings).await;
+    replay(&client, &ledger, &mut random).await;
+    println!(
+        "R3 seed {seed}: {terminated} backends terminated in {seconds} s; {}; {}; recovered in {recovery:.1?} (goal 10 s); {}",
+        bounded(findings.count(), "wrong answers", checked.acknowledged),
+        bounded(checked.lost, "lost", checked.acknowledged),
+        client.tally.words(),
+    );
+    findings.expect(service.is_alive(), || "the service died with its backends".to_owned());
+    findings.expect(recovery < Duration::from_secs(10), || format!("recovered only after {recovery:?}"));
+    findings.assert_none();
+}
+
+/// While there is no database, a read is answered 503 with Retry-After, and the process says that it lives.
+async fn read_without_database(client: &Client, stage: &Stage) {
+    let api_key = stage.tenants[0].keys[&Role::Auditor].clone();
+    for path in ["/v1/cases", "/v1/cases/00000000-0000-7000-8000-000000000000"] {
+        let path = path.to_owned();
+        let request =
+            Request { method: Method::GET, path, api_key: api_key.clone(), key: None, if_match: None, body: None };
+        match client.send(&request).await {
+            Some(answer) => client.findings.expect(answer.status == 503 && !answer.retry_after.is_empty(), || {
+                format!("without a database, {} was answered {} {}", request.path, answer.status, answer.text)
+            }),
+            None => client.findings.add(format!("without a database, {} was not answered", request.path)),
+        }
+    }
+    let request =
+        Request { method: Method::GET, path: "/healthz".to_owned(), api_key, key: None, if_match: None, body: None };
+    let alive = client.send(&request).await.is_some_and(|answer| answer.status == 200);
+    client.findings.expect(alive, || "without a database, /healthz does not answer 200".to_owned());
+}
+
+/// Creates a case, however long it takes, and enters it into the ledger.
+async fn create(client: &Client, stage: &Stage, ledger: &Ledger, marker: &str) {
+    let tenant = &stage.tenants[0];
+    let (api_key, body) = (tenant.keys[&Role::Reporter].clone(), Some(new_case(marker, "public")));
+    let path = "/v1/cases".to_owned();
+    let request = Request { method: Method::POST, path, api_key, key: Some(marker.to_owned()), if_match: None, body };
+    let Some(answer) = client.deliver(&request).await else { return };
+    client.findings.expect(answer.status == 201, || format!("a create was answered {} {}", answer.status, answer.text));
+    let principal_id = tenant.principals[&Role::Reporter];
+    ledger.add(Entry { principal_id, request, answer, note: None });
+}

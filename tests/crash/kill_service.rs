@@ -1,0 +1,74 @@
+//! R1: the service is killed at random moments under mixed load. Nothing acknowledged is lost, nothing happens twice.
+
+use std::time::{Duration, Instant};
+
+use crate::support::client::Client;
+use crate::support::invariants;
+use crate::support::ledger::{Entry, Ledger};
+use crate::support::load::Load;
+use crate::support::random::Random;
+use crate::support::report::{Findings, bounded, turn};
+use crate::support::service::Service;
+use crate::support::settings::{number, random, seed};
+use crate::support::stage::Stage;
+
+/// Longest tolerated time from the start of the process to readiness, on a machine that does other things, too.
+const LONGEST_START: Duration = Duration::from_secs(10);
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nothing_acknowledged_is_lost_or_doubled_when_the_service_is_killed() {
+    let _turn = turn().await;
+    let (kills, seed) = (number("DOCKET_CRASH_KILLS", 30), seed());
+    let mut random = random(seed);
+    let findings = Findings::default();
+    let stage = Stage::start(2).await;
+    let mut service = Service::start(&stage).await;
+    let client = Client::new(&service.url, &findings);
+    let load = Load::start(&client, &stage.tenants, 8, &random);
+    // The long form gives each life of the service time for many writes.
+    let longest_life = if kills > 50 { 1_500 } else { 300 };
+    let mut starts = Vec::new();
+    let started = Instant::now();
+    for _ in 0..kills {
+        tokio::time::sleep(random.millis(40, longest_life)).await;
+        service.kill();
+        let Some(time) = service.restart().await else {
+            findings.add("the service was not ready 20 s after a kill");
+            break;
+        };
+        starts.push(time);
+    }
+    let ledger = load.finish().await;
+    let took = started.elapsed();
+    let checked = invariants::check(&stage.owner().await, &ledger, &findings).await;
+    replay(&client, &ledger, &mut random).await;
+    starts.sort_unstable();
+    let time = |at: usize| starts.get(at).copied().unwrap_or_default();
+    let (median, worst) = (time(starts.len() / 2), time(starts.len().saturating_sub(1)));
+    println!(
+        "R1 seed {seed}: {kills} kills in {took:.1?}; {}; {}; {} cases, {} audit records verified; ready again in \
+         {median:.0?} median, {worst:.0?} worst (goal 2 s); {}",
+        bounded(checked.lost, "lost", checked.acknowledged),
+        bounded(checked.doubled, "doubled", checked.acknowledged),
+        checked.cases,
+        checked.records,
+        client.tally.words(),
+    );
+    findings.expect(worst < LONGEST_START, || format!("ready again only after {worst:?}"));
+    findings.assert_none();
+}
+
+/// Sends some of the operations once more: each gets the bytes that it got before.
+pub async fn replay(client: &Client, ledger: &Ledger, random: &mut Random) {
+    let acknowledged: Vec<_> = ledger.entries().into_iter().filter(Entry::is_acknowledged).collect();
+    client.findings.expect(!acknowledged.is_empty(), || "no write was acknowledged at all".to_owned());
+    for _ in 0..acknowledged.len().min(300) {
+        let entry = random.pick(&acknowledged);
+        let Some(again) = client.deliver(&entry.request).await else { return };
+        let same = (again.status, &again.text, &again.etag, &again.location, again.replayed)
+            == (entry.answer.status, &entry.answer.text, &entry.answer.etag, &entry.answer.location, true);
+        client
+            .findings
+            .expect(same, || format!("a replay of {} {} differs: {again:?}", entry.request.method, entry.request.path));
+    }
+}

@@ -1,0 +1,19 @@
+//! The batteries: how we know that nothing is lost and nobody gets in.
+//!
+//! Each battery runs the real service against a durable PostgreSQL of its own and holds what the clients were told
+//! against the database. Short forms by default, longer ones through environment variables (`docs/testing.md`); every
+//! report prints the seed that repeats it.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::disallowed_methods, clippy::too_many_lines)]
+#![allow(clippy::print_stdout, clippy::print_stderr)]
+
+mod fuzz_api;
+mod http_abuse;
+mod kill_database;
+mod kill_service;
+mod one_case;
+mod same_key;
+#[cfg(feature = "faults")]
+mod seeded_faults;
+mod shared_connections;
+mod support;
+mod tenant_matrix;

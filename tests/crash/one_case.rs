@@ -1,0 +1,174 @@
+//! R8: many clients throw commands at one case. Successes are versions, and the trail replays on the transition table.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use docket_domain::audit::{AuditRecord, Outcome};
+use docket_domain::case::transitions::find;
+use docket_domain::case::{Command, State};
+use docket_domain::principal::Role;
+use http::Method;
+use sqlx::PgPool;
+use tokio::task::JoinSet;
+use uuid::Uuid;
+
+use crate::support::client::{Client, Request};
+use crate::support::commands::{new_case, transition};
+use crate::support::invariants::audit_records;
+use crate::support::random::Random;
+use crate::support::report::{Findings, bounded, turn};
+use crate::support::service::Service;
+use crate::support::settings::{number, random, seed};
+use crate::support::stage::{Stage, Tenant};
+
+const CLIENTS: u64 = 64;
+
+/// Everything but withdrawing, which would end the battery, and evidence, which needs stored bytes.
+const COMMANDS: &[Command] = &[
+    Command::Submit,
+    Command::StartReview,
+    Command::RequestInformation,
+    Command::ReceiveInformation,
+    Command::Escalate,
+    Command::DeEscalate,
+    Command::ProposeDecision,
+    Command::ApproveDecision,
+    Command::ReturnForRework,
+    Command::Close,
+    Command::Reopen,
+    Command::ExtendDeadline,
+    Command::Assign,
+    Command::AddNote,
+    Command::Link,
+];
+
+/// What the clients share.
+#[derive(Debug, Default)]
+struct Score {
+    version: AtomicU64,
+    left: AtomicU64,
+    successes: AtomicU64,
+    refusals: AtomicU64,
+    stale: AtomicU64,
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn successes_on_one_case_are_versions_and_every_step_is_in_the_table() {
+    let _turn = turn().await;
+    let (steps, seed) = (number("DOCKET_CRASH_STEPS", 3_000), seed());
+    let random = random(seed);
+    let findings = Findings::default();
+    let stage = Stage::start(1).await;
+    let service = Service::start(&stage).await;
+    let client = Client::new(&service.url, &findings);
+    let tenant = &stage.tenants[0];
+    let (case, target) = (create(&client, tenant, "one").await, create(&client, tenant, "target").await);
+    let score = Arc::new(Score::default());
+    score.version.store(1, Ordering::Relaxed);
+    score.left.store(steps, Ordering::Relaxed);
+    let mut tasks = JoinSet::new();
+    for number in 0..CLIENTS {
+        let clients = (client.clone(), tenant.clone(), case.clone(), target.clone());
+        tasks.spawn(run(clients, score.clone(), random.part(number + 1)));
+    }
+    while let Some(done) = tasks.join_next().await {
+        done.unwrap();
+    }
+    let owner = stage.owner().await;
+    let id: Uuid = case.parse().unwrap();
+    let version = version(&owner, id).await;
+    let successes = score.successes.load(Ordering::Relaxed);
+    findings.expect(version == successes + 1, || {
+        format!("{successes} successes took the case from version 1 to {version}")
+    });
+    let records = audit_records(&owner, &findings).await;
+    let illegal = replay_on_table(&findings, records.iter().filter(|record| record.chain_id == id));
+    println!(
+        "R8 seed {seed}: {CLIENTS} clients, {steps} steps on one case; version {version} after {successes} successes, {} stale, {} \
+         refused; {}",
+        score.stale.load(Ordering::Relaxed),
+        score.refusals.load(Ordering::Relaxed),
+        bounded(illegal, "illegal transitions", usize::try_from(successes).unwrap()),
+    );
+    findings.expect(successes > 20, || format!("only {successes} of {steps} steps succeeded"));
+    findings.assert_none();
+}
+
+async fn run(clients: (Client, Tenant, String, String), score: Arc<Score>, mut random: Random) {
+    let (client, tenant, case, target) = clients;
+    while score.left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(1)).is_ok() {
+        // Half of the steps are notes, which most states take; the other half is anything.
+        let command = *random.pick(&[Command::AddNote, *random.clone().pick(COMMANDS)]);
+        let role = *random.pick(&[Role::Supervisor, Role::Supervisor, Role::Caseworker, Role::Reporter]);
+        let version = score.version.load(Ordering::Relaxed);
+        let text = random.key();
+        let request = Request {
+            method: Method::POST,
+            path: format!("/v1/cases/{case}/transitions"),
+            api_key: tenant.keys[&role].clone(),
+            key: Some(random.key()),
+            if_match: Some(format!("\"v{version}\"")),
+            body: Some(transition(command, &text, &tenant, Some(&target), &mut random)),
+        };
+        let Some(answer) = client.deliver(&request).await else { return };
+        let body = answer.json();
+        let seen = body["version"].as_u64().or_else(|| body["current_version"].as_u64());
+        let counter = match answer.status {
+            200 => {
+                client.findings.expect(seen == Some(version + 1), || {
+                    format!("{command} on version {version} was answered with version {seen:?}")
+                });
+                &score.successes
+            }
+            412 => &score.stale,
+            403 | 404 | 409 | 422 => &score.refusals,
+            status => return client.findings.add(format!("{command} was answered {status} {}", answer.text)),
+        };
+        counter.fetch_add(1, Ordering::Relaxed);
+        if let Some(seen) = seen {
+            score.version.fetch_max(seen, Ordering::Relaxed);
+        }
+    }
+}
+
+/// Walks the allowed changes of the trail along the transition table; how many steps it does not have.
+fn replay_on_table<'a>(findings: &Findings, records: impl Iterator<Item = &'a AuditRecord>) -> usize {
+    let (mut state, mut illegal) = (State::Draft, 0);
+    for record in records.filter(|record| record.outcome == Outcome::Allowed && record.after.is_some()) {
+        if record.action == "case.create" {
+            continue;
+        }
+        let command = record.action.trim_start_matches("case.").parse::<Command>();
+        let row = command.ok().and_then(|command| find(state, command));
+        let legal = row.is_some_and(|row| {
+            record.states.from == Some(state)
+                && record.states.to == Some(row.to)
+                && record.actor_roles.intersects(row.roles)
+        });
+        if !legal {
+            illegal += 1;
+            findings.add(format!("record {}: {} from {state} to {:?}", record.seq, record.action, record.states.to));
+        }
+        state = record.states.to.unwrap_or(state);
+    }
+    illegal
+}
+
+async fn create(client: &Client, tenant: &Tenant, marker: &str) -> String {
+    let request = Request {
+        method: Method::POST,
+        path: "/v1/cases".to_owned(),
+        api_key: tenant.keys[&Role::Reporter].clone(),
+        key: Some(format!("create-{marker}")),
+        if_match: None,
+        body: Some(new_case(marker, "internal")),
+    };
+    let answer = client.deliver(&request).await.unwrap();
+    answer.json()["id"].as_str().unwrap_or_else(|| panic!("{answer:?}")).to_owned()
+}
+
+async fn version(owner: &PgPool, id: Uuid) -> u64 {
+    let version: i64 =
+        sqlx::query_scalar("SELECT version FROM docket.cases WHERE id = $1").bind(id).fetch_one(owner).await.unwrap();
+    version.try_into().unwrap()
+}

@@ -1,0 +1,60 @@
+//! The batteries prove that they can fail: each seeded fault must make its battery find something.
+
+use std::process::Command;
+
+use docket::faults::Fault;
+
+use crate::support::report::turn;
+
+const KILL: &str = "kill_service::nothing_acknowledged_is_lost_or_doubled_when_the_service_is_killed";
+const SAME_KEY: &str = "same_key::a_key_has_one_effect_however_often_it_is_sent_at_once";
+const ONE_CASE: &str = "one_case::successes_on_one_case_are_versions_and_every_step_is_in_the_table";
+const MATRIX: &str = "tenant_matrix::a_foreign_id_is_answered_like_a_missing_one_everywhere";
+const SHARED: &str = "shared_connections::twenty_tenants_on_two_connections_see_only_their_own_rows";
+
+/// The battery that must catch a fault.
+fn battery(fault: Fault) -> (&'static str, &'static str) {
+    match fault {
+        Fault::SkipReplay | Fault::KeyLockNotTaken | Fault::ReplayWithoutFingerprint => ("R7", SAME_KEY),
+        Fault::AnswerAfterCommit
+        | Fault::AcknowledgeBeforeCommit
+        | Fault::OutboxAfterCommit
+        | Fault::AuditNotChained => ("R1", KILL),
+        Fault::NoVersionGuard => ("R8", ONE_CASE),
+        Fault::TenantSettingKept => ("S3", SHARED),
+        Fault::RowSecurityBypassed | Fault::ListWithoutVisibility | Fault::CursorNotChecked => ("S2", MATRIX),
+    }
+}
+
+#[tokio::test]
+async fn each_seeded_fault_is_caught_by_its_battery() {
+    let _turn = turn().await;
+    let mut missed = Vec::new();
+    for (fault, name) in Fault::ALL {
+        let (short, test) = battery(*fault);
+        let output = Command::new(std::env::current_exe().unwrap())
+            .args([test, "--exact", "--nocapture"])
+            .env("DOCKET_FAULT", name)
+            .env("DOCKET_CRASH_KILLS", "6")
+            .env("DOCKET_CRASH_STEPS", "1000")
+            .env("RUST_BACKTRACE", "0")
+            .output()
+            .unwrap();
+        let printed = String::from_utf8_lossy(&output.stdout);
+        let finding = printed.lines().find_map(|line| line.strip_prefix("FINDING "));
+        match (output.status.success(), finding) {
+            (false, Some(finding)) => {
+                println!("fault {name} caught by {short}: {}", finding.chars().take(160).collect::<String>());
+            }
+            (true, _) => missed.push(format!("{short} passed in spite of {name}")),
+            (false, None) => {
+                let error = String::from_utf8_lossy(&output.stderr);
+                missed.push(format!(
+                    "{short} failed under {name} without a finding: {}",
+                    error.lines().take(6).collect::<Vec<_>>().join(" | ")
+                ));
+            }
+        }
+    }
+    assert!(missed.is_empty(), "{}", missed.join("\n"));
+}
