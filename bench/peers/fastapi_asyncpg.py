@@ -7,11 +7,11 @@ import hmac
 import json
 import os
 import uuid
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from typing import Annotated, Any
 
-import asyncpg
+import asyncpg  # pyright: ignore[reportMissingTypeStubs] - it ships none
 from fastapi import FastAPI, Header, Request, Response
 
 from bench.peers import rules
@@ -46,9 +46,11 @@ JOINED = ("fingerprint", "status", "etag", "body")
 
 
 @asynccontextmanager
-async def lifespan(application: FastAPI) -> AsyncIterator[None]:
+async def lifespan(application: FastAPI) -> AsyncGenerator[None]:
     """Opens a pool for the life of the worker."""
-    async with asyncpg.create_pool(os.environ["DATABASE_DSN"], min_size=8, max_size=8) as pool:
+    async with asyncpg.create_pool(  # pyright: ignore[reportUnknownMemberType]
+        os.environ["DATABASE_DSN"], min_size=8, max_size=8
+    ) as pool:
         application.state.pool = pool
         application.state.keys = rules.KeyCache()
         yield
@@ -107,7 +109,7 @@ async def get_case(
 
 
 @app.post("/v1/cases/{case_id}/transitions")
-async def post_transition(
+async def post_transition(  # noqa: PLR0913, PLR0917 - one parameter a header
     case_id: uuid.UUID,
     body: rules.Transition,
     request: Request,
@@ -131,7 +133,9 @@ async def post_transition(
         if row["fingerprint"] is not None:
             if row["fingerprint"] != mark:
                 raise rules.Problem(422, "idempotency-key-reused", "the key was used for another request")
-            return Response(row["body"], row["status"], {"ETag": row["etag"], "Idempotent-Replayed": "true"}, rules.JSON)
+            return Response(
+                row["body"], row["status"], {"ETag": row["etag"], "Idempotent-Replayed": "true"}, rules.JSON
+            )
         if rules.version_of(if_match) != row["version"]:
             raise rules.Problem(412, "precondition-failed", f"the current version is {row['version']}")
         case = case_of(row)
