@@ -52,7 +52,7 @@ pub(super) struct Page {
 
 /// One page of a list. A near search that does not fill the page must be followed by a whole one.
 pub(super) fn page(viewer: Viewer, filter: &CaseFilter, page: Page) -> QueryBuilder<Postgres> {
-    let branches = branches(viewer.sight, filter, page.sort);
+    let branches = branches(viewer.sight, filter, page);
     let mut query = QueryBuilder::new("");
     if let [only] = branches[..] {
         push_branch(&mut query, only, viewer, filter, page);
@@ -81,9 +81,11 @@ pub(super) fn count(viewer: Viewer, filter: &CaseFilter) -> QueryBuilder<Postgre
 /// The branches of a list, which never share a case.
 ///
 /// A list by deadline keeps one condition: only open cases stand in it, and they are few.
-fn branches(sight: Sight, filter: &CaseFilter, sort: CaseSort) -> Vec<Branch> {
+/// So does a whole search, which would visit the index of words once for each branch.
+fn branches(sight: Sight, filter: &CaseFilter, page: Page) -> Vec<Branch> {
     let sees_all = sight.internal && sight.restricted;
-    if sees_all || !sight.public || sort == CaseSort::DueAscending {
+    let whole_search = filter.text.is_some() && page.reach == Reach::Whole;
+    if sees_all || !sight.public || whole_search || page.sort == CaseSort::DueAscending {
         return vec![Branch::Whole];
     }
     let asked =
@@ -103,19 +105,21 @@ fn push_branch(query: &mut QueryBuilder<Postgres>, branch: Branch, viewer: Viewe
         return;
     }
     query.push(format!("SELECT {CASE_COLUMNS} FROM (SELECT {CASE_COLUMNS}, search FROM docket.cases WHERE true"));
-    push_visibility(query, branch, viewer);
     push_filter(query, filter);
     push_position(query, sort, after);
     match reach {
         Reach::Near => {
+            push_visibility(query, branch, viewer);
             push_order(query, sort, NEAR);
             query.push(") AS near WHERE true");
             push_words(query, viewer, filter);
         }
         Reach::Whole => {
             push_words(query, viewer, filter);
-            // Keeps the planner from reading in order once more.
-            query.push(" OFFSET 0) AS found");
+            // `OFFSET 0` keeps the planner from reading in order once more, and from gathering all that the viewer may see
+            // before it looks for the words.
+            query.push(" OFFSET 0) AS found WHERE true");
+            push_visibility(query, branch, viewer);
         }
     }
     push_order(query, sort, i64::from(limit));
