@@ -3,7 +3,8 @@
 //! A list ends after a page, so the plan to want is an index in the list's order, read until the page is full. Three
 //! things stand in its way, and each has its answer here:
 //!
-//! * a tenant that the planner does not know: see `case_reader::begin_reading`;
+//! * a tenant that the planner does not know: its id stands in the text, beside row-level security, as a constant whose
+//!   share of the table is known (the tenant is set before, see `case_reader::begin_reading`);
 //! * a viewer who may see only a small part: a branch for each reason to see a case, each in order by its own index;
 //! * words: reading in order is best if many cases hold them, the index of words if few do, and estimates are far off for
 //!   phrases. So a search first looks at the next few thousand cases in order, and asks the index of words only when
@@ -71,7 +72,8 @@ pub(super) fn page(viewer: Viewer, filter: &CaseFilter, page: Page) -> QueryBuil
 
 /// How many cases a list has in all.
 pub(super) fn count(viewer: Viewer, filter: &CaseFilter) -> QueryBuilder<Postgres> {
-    let mut query = QueryBuilder::new("SELECT count(*) FROM docket.cases WHERE true");
+    let mut query =
+        QueryBuilder::new(format!("SELECT count(*) FROM docket.cases WHERE tenant_id = '{}'", viewer.tenant_id));
     push_visibility(&mut query, Branch::Whole, viewer);
     push_filter(&mut query, filter);
     push_words(&mut query, viewer, filter);
@@ -97,14 +99,17 @@ fn branches(sight: Sight, filter: &CaseFilter, page: Page) -> Vec<Branch> {
 fn push_branch(query: &mut QueryBuilder<Postgres>, branch: Branch, viewer: Viewer, filter: &CaseFilter, page: Page) {
     let Page { sort, after, limit, reach } = page;
     if filter.text.is_none() {
-        query.push(format!("SELECT {CASE_COLUMNS} FROM docket.cases WHERE true"));
+        query.push(format!("SELECT {CASE_COLUMNS} FROM docket.cases WHERE tenant_id = '{}'", viewer.tenant_id));
         push_visibility(query, branch, viewer);
         push_filter(query, filter);
         push_position(query, sort, after);
         push_order(query, sort, i64::from(limit));
         return;
     }
-    query.push(format!("SELECT {CASE_COLUMNS} FROM (SELECT {CASE_COLUMNS}, search FROM docket.cases WHERE true"));
+    query.push(format!(
+        "SELECT {CASE_COLUMNS} FROM (SELECT {CASE_COLUMNS}, search FROM docket.cases WHERE tenant_id = '{}'",
+        viewer.tenant_id
+    ));
     push_filter(query, filter);
     push_position(query, sort, after);
     match reach {

@@ -187,8 +187,8 @@ impl CaseReader for PgCaseReader {
 
 /// Begins a transaction that sees one tenant, in one round trip.
 ///
-/// Lists set the tenant before they are planned, not within the statement as everything else does: row-level security
-/// then compares with a value that the planner knows, and it estimates a tenant of a million cases as what it is.
+/// Lists name the tenant in their text, so that the planner knows how many cases it has. PostgreSQL then compares that
+/// text with the setting before anything else runs, so the setting must be there first.
 async fn begin_reading(pool: &PgPool, tenant: TenantId) -> Result<Transaction<'static, Postgres>, StoreError> {
     // A UUID prints as hexadecimal digits and dashes only, so nothing foreign enters the text.
     let begin = format!("BEGIN READ ONLY; SET LOCAL docket.tenant = '{}'", tenant.0);
