@@ -69,7 +69,7 @@ lint: $(VENV)/.dev ## Lint Rust (clippy, warnings denied) and Python (ruff)
 	@$(STEP) clippy cargo clippy --workspace --all-targets --locked -- -D warnings
 
 .PHONY: types
-types: $(VENV)/.dev ## Check Python types (pyright, strict)
+types: $(VENV)/.dev $(VENV)/.bench ## Check Python types (pyright, strict)
 	@$(STEP) pyright $(BIN)/pyright
 
 .PHONY: deny

@@ -3,9 +3,10 @@
 use async_trait::async_trait;
 use docket_domain::case::Case;
 use docket_domain::ids::{CaseId, EvidenceId, LinkId, NoteId, PrincipalId, TenantId};
-use sqlx::{PgPool, Postgres, QueryBuilder};
+use sqlx::{AssertSqlSafe, PgConnection, PgPool, Postgres, Transaction};
 
-use super::case_row::{CASE_COLUMNS, CaseRow, case_row, hash32, unsigned};
+use super::case_list_query::{self, Page, Reach};
+use super::case_row::{CaseRow, case_row, hash32, unsigned};
 use super::error::{store_error, unreadable};
 use crate::application::ports::StoreError;
 use crate::application::ports::case_reader::{
@@ -50,21 +51,27 @@ impl CaseReader for PgCaseReader {
         after: Option<Position>,
         limit: u32,
     ) -> Result<Vec<Case>, StoreError> {
-        let mut query = tenant_query(viewer, &format!("SELECT {CASE_COLUMNS} FROM docket.cases"));
-        push_filter(&mut query, viewer, filter);
-        push_page(&mut query, sort, after, limit);
-        // Not kept as a prepared statement: every filter deserves a plan of its own, made with the real values.
-        let rows: Vec<CaseRow> =
-            query.build_query_as().persistent(false).fetch_all(&self.pool).await.map_err(store_error)?;
+        let mut transaction = begin_reading(&self.pool, viewer.tenant_id).await?;
+        let mut page = Page { sort, after, limit, reach: Reach::Near };
+        let mut rows = fetch_page(&mut transaction, viewer, filter, page).await?;
+        if filter.text.is_some() && rows.len() < limit as usize {
+            page.reach = Reach::Whole;
+            rows = fetch_page(&mut transaction, viewer, filter, page).await?;
+        }
+        transaction.commit().await.map_err(store_error)?;
         rows.into_iter().map(|row| StoredCase::try_from(row).map(|stored| stored.case)).collect()
     }
 
     #[tracing::instrument(name = "SELECT cases count", skip_all, fields(otel.kind = "client", db.system.name = "postgresql"))]
     async fn count(&self, viewer: Viewer, filter: &CaseFilter) -> Result<u64, StoreError> {
-        let mut query = tenant_query(viewer, "SELECT count(*) FROM docket.cases");
-        push_filter(&mut query, viewer, filter);
-        let count: i64 =
-            query.build_query_scalar().persistent(false).fetch_one(&self.pool).await.map_err(store_error)?;
+        let mut transaction = begin_reading(&self.pool, viewer.tenant_id).await?;
+        let count: i64 = case_list_query::count(viewer, filter)
+            .build_query_scalar()
+            .persistent(false)
+            .fetch_one(&mut *transaction)
+            .await
+            .map_err(store_error)?;
+        transaction.commit().await.map_err(store_error)?;
         Ok(unsigned(count))
     }
 
@@ -179,106 +186,26 @@ impl CaseReader for PgCaseReader {
     }
 }
 
-/// Begins a dynamic query with the tenant's context and its gate.
-fn tenant_query(viewer: Viewer, select: &str) -> QueryBuilder<Postgres> {
-    let mut query = QueryBuilder::new("WITH context AS MATERIALIZED (SELECT set_config('docket.tenant', ");
-    query.push_bind(viewer.tenant_id.to_string());
-    let of_transaction = if Fault::TenantSettingKept.is_seeded() { "false" } else { "true" };
-    query.push(format!(", {of_transaction}) IS NOT NULL AS ready) "));
-    query.push(select);
-    query.push(" WHERE (SELECT ready FROM context)");
-    query
-}
-
-/// The SQL form of `docket_domain::case::visibility::may_see`; `tests/api/visibility.rs` holds the two together.
+/// Begins a transaction that sees one tenant, in one round trip.
 ///
-/// Written as the shortest condition that the sight needs, so that a supervisor's lists carry no condition at all.
-pub(super) fn push_visibility(query: &mut QueryBuilder<Postgres>, viewer: Viewer) {
-    let sight = viewer.sight;
-    if !sight.public {
-        query.push(" AND false");
-        return;
-    }
-    if (sight.internal && sight.restricted) || Fault::ListWithoutVisibility.is_seeded() {
-        return;
-    }
-    let levels = match (sight.internal, sight.restricted) {
-        (true, _) => "'public', 'internal'",
-        (false, true) => "'public', 'restricted'",
-        (false, false) => "'public'",
-    };
-    query.push(format!(" AND (confidentiality IN ({levels}) OR reporter_id = "));
-    query.push_bind(viewer.principal_id.0);
-    query.push(" OR assignee_id = ");
-    query.push_bind(viewer.principal_id.0);
-    query.push(")");
+/// Lists name the tenant in their text, so that the planner knows how many cases it has. PostgreSQL then compares that
+/// text with the setting before anything else runs, so the setting must be there first.
+async fn begin_reading(pool: &PgPool, tenant: TenantId) -> Result<Transaction<'static, Postgres>, StoreError> {
+    // A UUID prints as hexadecimal digits and dashes only, so nothing foreign enters the text.
+    let set = if Fault::TenantSettingKept.is_seeded() { "SET" } else { "SET LOCAL" };
+    let begin = format!("BEGIN READ ONLY; {set} docket.tenant = '{}'", tenant.0);
+    pool.begin_with(AssertSqlSafe(begin)).await.map_err(store_error)
 }
 
-fn push_filter(query: &mut QueryBuilder<Postgres>, viewer: Viewer, filter: &CaseFilter) {
-    push_visibility(query, viewer);
-    push_names(query, "state", filter.states.iter().map(|name| name.as_str()));
-    if !filter.states.is_empty() && filter.states.iter().all(|state| !state.is_terminal()) {
-        // Says the same in the words of the partial index over open cases.
-        query.push(" AND closed_at IS NULL");
-    }
-    push_names(query, "severity", filter.severities.iter().map(|name| name.as_str()));
-    push_names(query, "confidentiality", filter.confidentialities.iter().map(|name| name.as_str()));
-    if let Some(assignee) = filter.assignee_id {
-        query.push(" AND assignee_id = ").push_bind(assignee.0);
-    }
-    if let Some(reporter) = filter.reporter_id {
-        query.push(" AND reporter_id = ").push_bind(reporter.0);
-    }
-    if let Some(case_type) = &filter.case_type {
-        query.push(" AND case_type = ").push_bind(case_type.clone());
-    }
-    if let Some(reference) = &filter.reference {
-        query.push(" AND reference = ").push_bind(reference.clone());
-    }
-    if let Some(from) = filter.opened_from {
-        query.push(" AND opened_at >= ").push_bind(from);
-    }
-    if let Some(before) = filter.opened_before {
-        query.push(" AND opened_at < ").push_bind(before);
-    }
-    if let Some(before) = filter.due_before {
-        query.push(" AND closed_at IS NULL AND due_at < ").push_bind(before);
-    }
-    if let Some(text) = &filter.text {
-        // A text without any word (only stop words or signs) finds nothing, rather than everything.
-        query.push(" AND numnode(websearch_to_tsquery('english', ").push_bind(text.clone()).push(")) > 0");
-        query.push(" AND search @@ (websearch_to_tsquery('english', ").push_bind(text.clone());
-        query.push(") && ").push_bind(format!("'tenant:{}'", viewer.tenant_id)).push("::tsquery)");
-    }
-}
-
-fn push_names<'a>(query: &mut QueryBuilder<Postgres>, column: &str, names: impl Iterator<Item = &'a str>) {
-    let names: Vec<String> = names.map(str::to_owned).collect();
-    match names.as_slice() {
-        [] => {}
-        [one] => {
-            query.push(format!(" AND {column} = ")).push_bind(one.clone());
-        }
-        _ => {
-            query.push(format!(" AND {column} = ANY(")).push_bind(names).push(")");
-        }
-    }
-}
-
-fn push_page(query: &mut QueryBuilder<Postgres>, sort: CaseSort, after: Option<Position>, limit: u32) {
-    let (column, comparison, order) = match sort {
-        CaseSort::OpenedDescending => ("opened_at", "<", "opened_at DESC, id DESC"),
-        CaseSort::OpenedAscending => ("opened_at", ">", "opened_at, id"),
-        CaseSort::DueAscending => ("due_at", ">", "due_at, id"),
-    };
-    if sort == CaseSort::DueAscending {
-        query.push(" AND closed_at IS NULL AND due_at IS NOT NULL");
-    }
-    if let Some(position) = after {
-        query.push(format!(" AND ({column}, id) {comparison} (")).push_bind(position.at);
-        query.push(", ").push_bind(position.id.0).push(")");
-    }
-    query.push(format!(" ORDER BY {order} LIMIT ")).push_bind(i64::from(limit));
+/// Not kept as a prepared statement: every filter deserves a plan of its own, made with the real values.
+async fn fetch_page(
+    connection: &mut PgConnection,
+    viewer: Viewer,
+    filter: &CaseFilter,
+    page: Page,
+) -> Result<Vec<CaseRow>, StoreError> {
+    let mut query = case_list_query::page(viewer, filter, page);
+    query.build_query_as().persistent(false).fetch_all(connection).await.map_err(store_error)
 }
 
 fn note_kind(name: &str) -> NoteKind {

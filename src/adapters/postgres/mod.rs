@@ -9,6 +9,7 @@
 pub mod audit_store;
 pub mod bulk_columns;
 pub mod bulk_store;
+mod case_list_query;
 pub mod case_reader;
 pub mod case_row;
 pub mod case_store;

@@ -1,0 +1,247 @@
+//! The SQL of case lists: visibility, filters, search, order and page.
+//!
+//! A list ends after a page, so the plan to want is an index in the list's order, read until the page is full. Three
+//! things stand in its way, and each has its answer here:
+//!
+//! * a tenant that the planner does not know: its id stands in the text, beside row-level security, as a constant whose
+//!   share of the table is known (the tenant is set before, see `case_reader::begin_reading`);
+//! * a viewer who may see only a small part: a branch for each reason to see a case, each in order by its own index;
+//! * words: reading in order is best if many cases hold them, the index of words if few do, and estimates are far off for
+//!   phrases. So a search first looks at the next few thousand cases in order, and asks the index of words only when
+//!   these did not fill the page, which bounds how many it can find unless words crowd in one time.
+
+use docket_domain::case::Confidentiality;
+use docket_domain::case::visibility::Sight;
+use sqlx::{Postgres, QueryBuilder};
+
+use super::case_row::CASE_COLUMNS;
+use crate::application::ports::case_reader::{CaseFilter, CaseSort, Position, Viewer};
+use crate::faults::Fault;
+
+/// Which of the cases that a viewer may see a branch of the list gives.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Branch {
+    /// All that the viewer may see, by one condition.
+    Whole,
+    /// Those of one confidentiality, seen by role.
+    Level(Confidentiality),
+    /// Those that the viewer reported and does not see by role.
+    Reported,
+    /// Those assigned to the viewer that it neither reported nor sees by role.
+    Assigned,
+}
+
+/// How far a search looks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Reach {
+    /// Among the next [`NEAR`] cases of each branch in the list's order.
+    Near,
+    /// Among all.
+    Whole,
+}
+
+/// How many cases a near search looks at: a few milliseconds' worth.
+const NEAR: i64 = 2_000;
+
+/// Which part of a list to give: its order, where the page before ended, how many, and how far a search looks.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Page {
+    pub(super) sort: CaseSort,
+    pub(super) after: Option<Position>,
+    pub(super) limit: u32,
+    pub(super) reach: Reach,
+}
+
+/// One page of a list. A near search that does not fill the page must be followed by a whole one.
+pub(super) fn page(viewer: Viewer, filter: &CaseFilter, page: Page) -> QueryBuilder<Postgres> {
+    let branches = branches(viewer.sight, filter, page);
+    let mut query = QueryBuilder::new("");
+    if let [only] = branches[..] {
+        push_branch(&mut query, only, viewer, filter, page);
+        return query;
+    }
+    query.push(format!("SELECT {CASE_COLUMNS} FROM ("));
+    for (number, branch) in branches.into_iter().enumerate() {
+        query.push(if number == 0 { "(" } else { " UNION ALL (" });
+        push_branch(&mut query, branch, viewer, filter, page);
+        query.push(")");
+    }
+    query.push(") AS visible");
+    push_order(&mut query, page.sort, i64::from(page.limit));
+    query
+}
+
+/// How many cases a list has in all.
+pub(super) fn count(viewer: Viewer, filter: &CaseFilter) -> QueryBuilder<Postgres> {
+    let mut query =
+        QueryBuilder::new(format!("SELECT count(*) FROM docket.cases WHERE tenant_id = '{}'", viewer.tenant_id));
+    push_visibility(&mut query, Branch::Whole, viewer);
+    push_filter(&mut query, filter);
+    push_words(&mut query, viewer, filter);
+    query
+}
+
+/// The branches of a list, which never share a case.
+///
+/// A list by deadline keeps one condition: only open cases stand in it, and they are few.
+/// So does a whole search, which would visit the index of words once for each branch.
+fn branches(sight: Sight, filter: &CaseFilter, page: Page) -> Vec<Branch> {
+    let sees_all = sight.internal && sight.restricted;
+    let whole_search = filter.text.is_some() && page.reach == Reach::Whole;
+    if sees_all || !sight.public || whole_search || page.sort == CaseSort::DueAscending {
+        return vec![Branch::Whole];
+    }
+    let asked =
+        |level: &Confidentiality| filter.confidentialities.is_empty() || filter.confidentialities.contains(level);
+    let levels = Confidentiality::ALL.iter().copied().filter(|level| sight.covers(*level) && asked(level));
+    levels.map(Branch::Level).chain([Branch::Reported, Branch::Assigned]).collect()
+}
+
+fn push_branch(query: &mut QueryBuilder<Postgres>, branch: Branch, viewer: Viewer, filter: &CaseFilter, page: Page) {
+    let Page { sort, after, limit, reach } = page;
+    if filter.text.is_none() {
+        query.push(format!("SELECT {CASE_COLUMNS} FROM docket.cases WHERE tenant_id = '{}'", viewer.tenant_id));
+        push_visibility(query, branch, viewer);
+        push_filter(query, filter);
+        push_position(query, sort, after);
+        push_order(query, sort, i64::from(limit));
+        return;
+    }
+    query.push(format!(
+        "SELECT {CASE_COLUMNS} FROM (SELECT {CASE_COLUMNS}, search FROM docket.cases WHERE tenant_id = '{}'",
+        viewer.tenant_id
+    ));
+    push_filter(query, filter);
+    push_position(query, sort, after);
+    match reach {
+        Reach::Near => {
+            push_visibility(query, branch, viewer);
+            push_order(query, sort, NEAR);
+            query.push(") AS near WHERE true");
+            push_words(query, viewer, filter);
+        }
+        Reach::Whole => {
+            push_words(query, viewer, filter);
+            // `OFFSET 0` keeps the planner from reading in order once more, and from gathering all that the viewer may see
+            // before it looks for the words.
+            query.push(" OFFSET 0) AS found WHERE true");
+            push_visibility(query, branch, viewer);
+        }
+    }
+    push_order(query, sort, i64::from(limit));
+}
+
+/// The SQL form of `docket_domain::case::visibility::may_see`; `tests/api/visibility.rs` holds the two together.
+///
+/// Written as the shortest condition that the sight needs, so that a supervisor's lists carry no condition at all.
+fn push_visibility(query: &mut QueryBuilder<Postgres>, branch: Branch, viewer: Viewer) {
+    let sight = viewer.sight;
+    let who = viewer.principal_id.0;
+    if !sight.public {
+        query.push(" AND false");
+        return;
+    }
+    if Fault::ListWithoutVisibility.is_seeded() {
+        return;
+    }
+    let levels = match (sight.internal, sight.restricted) {
+        (true, true) if branch == Branch::Whole => return,
+        (true, true) => "'public', 'internal', 'restricted'",
+        (true, false) => "'public', 'internal'",
+        (false, true) => "'public', 'restricted'",
+        (false, false) => "'public'",
+    };
+    match branch {
+        Branch::Whole => {
+            query.push(format!(" AND (confidentiality IN ({levels}) OR reporter_id = ")).push_bind(who);
+            query.push(" OR assignee_id = ").push_bind(who).push(")");
+        }
+        Branch::Level(level) => {
+            query.push(format!(" AND confidentiality = '{}'", level.as_str()));
+        }
+        Branch::Reported => {
+            query.push(format!(" AND confidentiality NOT IN ({levels}) AND reporter_id = ")).push_bind(who);
+        }
+        Branch::Assigned => {
+            query.push(format!(" AND confidentiality NOT IN ({levels}) AND assignee_id = ")).push_bind(who);
+            query.push(" AND reporter_id <> ").push_bind(who);
+        }
+    }
+}
+
+fn push_filter(query: &mut QueryBuilder<Postgres>, filter: &CaseFilter) {
+    push_names(query, "state", filter.states.iter().map(|name| name.as_str()));
+    if !filter.states.is_empty() && filter.states.iter().all(|state| !state.is_terminal()) {
+        // Says the same in the words of the partial index over open cases.
+        query.push(" AND closed_at IS NULL");
+    }
+    push_names(query, "severity", filter.severities.iter().map(|name| name.as_str()));
+    push_names(query, "confidentiality", filter.confidentialities.iter().map(|name| name.as_str()));
+    if let Some(assignee) = filter.assignee_id {
+        query.push(" AND assignee_id = ").push_bind(assignee.0);
+    }
+    if let Some(reporter) = filter.reporter_id {
+        query.push(" AND reporter_id = ").push_bind(reporter.0);
+    }
+    if let Some(case_type) = &filter.case_type {
+        query.push(" AND case_type = ").push_bind(case_type.clone());
+    }
+    if let Some(reference) = &filter.reference {
+        query.push(" AND reference = ").push_bind(reference.clone());
+    }
+    if let Some(from) = filter.opened_from {
+        query.push(" AND opened_at >= ").push_bind(from);
+    }
+    if let Some(before) = filter.opened_before {
+        query.push(" AND opened_at < ").push_bind(before);
+    }
+    if let Some(before) = filter.due_before {
+        query.push(" AND closed_at IS NULL AND due_at < ").push_bind(before);
+    }
+}
+
+fn push_words(query: &mut QueryBuilder<Postgres>, viewer: Viewer, filter: &CaseFilter) {
+    if let Some(text) = &filter.text {
+        // A text without any word (only stop words or signs) finds nothing, rather than everything.
+        query.push(" AND numnode(websearch_to_tsquery('english', ").push_bind(text.clone()).push(")) > 0");
+        query.push(" AND search @@ (websearch_to_tsquery('english', ").push_bind(text.clone());
+        query.push(") && ").push_bind(format!("'tenant:{}'", viewer.tenant_id)).push("::tsquery)");
+    }
+}
+
+fn push_names<'a>(query: &mut QueryBuilder<Postgres>, column: &str, names: impl Iterator<Item = &'a str>) {
+    let names: Vec<String> = names.map(str::to_owned).collect();
+    match names.as_slice() {
+        [] => {}
+        [one] => {
+            query.push(format!(" AND {column} = ")).push_bind(one.clone());
+        }
+        _ => {
+            query.push(format!(" AND {column} = ANY(")).push_bind(names).push(")");
+        }
+    }
+}
+
+fn push_position(query: &mut QueryBuilder<Postgres>, sort: CaseSort, after: Option<Position>) {
+    let (column, comparison) = match sort {
+        CaseSort::OpenedDescending => ("opened_at", "<"),
+        CaseSort::OpenedAscending => ("opened_at", ">"),
+        CaseSort::DueAscending => ("due_at", ">"),
+    };
+    if sort == CaseSort::DueAscending {
+        query.push(" AND closed_at IS NULL AND due_at IS NOT NULL");
+    }
+    if let Some(position) = after {
+        query.push(format!(" AND ({column}, id) {comparison} (")).push_bind(position.at);
+        query.push(", ").push_bind(position.id.0).push(")");
+    }
+}
+
+fn push_order(query: &mut QueryBuilder<Postgres>, sort: CaseSort, limit: i64) {
+    let order = match sort {
+        CaseSort::OpenedDescending => "opened_at DESC, id DESC",
+        CaseSort::OpenedAscending => "opened_at, id",
+        CaseSort::DueAscending => "due_at, id",
+    };
+    query.push(format!(" ORDER BY {order} LIMIT ")).push_bind(limit);
+}
