@@ -112,8 +112,7 @@ impl Walker {
             }
             Work::Transition { .. } => {
                 let index = turn % self.cases.len();
-                let (id, version, state) =
-                    (self.cases[index].id, self.cases[index].version, self.cases[index].state);
+                let (id, version, state) = (self.cases[index].id, self.cases[index].version, self.cases[index].state);
                 let (body, next) = command(state, version);
                 self.head("POST", &format!("/v1/cases/{id}/transitions"));
                 self.idempotent_body(body, Some(version));

@@ -8,8 +8,8 @@ use utoipa_axum::routes;
 
 use super::state::ApiState;
 use super::{
-    admission, api_keys, audit, case_list, cases, checkpoints, deprecated, events, evidence, evidence_content, links, notes,
-    principals, tenants, transitions,
+    admission, api_keys, audit, case_list, cases, checkpoints, deprecated, events, evidence, evidence_content, links,
+    notes, principals, tenants, transitions,
 };
 
 #[derive(OpenApi)]

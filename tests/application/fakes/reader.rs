@@ -8,7 +8,7 @@ use docket::application::ports::case_reader::{
 use docket::application::ports::case_store::{Attachment, StoredCase};
 use docket_domain::audit::AuditRecord;
 use docket_domain::case::Case;
-use docket_domain::ids::{CaseId, NoteId, TenantId};
+use docket_domain::ids::{CaseId, EvidenceId, NoteId, TenantId};
 use time::OffsetDateTime;
 
 use super::MemoryStore;
@@ -113,20 +113,30 @@ impl CaseReader for MemoryStore {
         Ok(notes)
     }
 
-    async fn evidence(&self, tenant: TenantId, case: CaseId) -> Result<Vec<EvidenceItem>, StoreError> {
-        Ok(self.rows(tenant, case, |record, row| match row {
-            Attachment::Evidence { id, sha256, size_bytes, media_type, file_name, description } => Some(EvidenceItem {
-                id: *id,
-                sha256: *sha256,
-                size_bytes: *size_bytes,
-                media_type: media_type.clone(),
-                file_name: file_name.clone(),
-                description: description.clone(),
-                added_by: record.actor_id,
-                created_at: record.occurred_at,
-            }),
+    async fn evidence(
+        &self,
+        tenant: TenantId,
+        case: CaseId,
+        after: Option<EvidenceId>,
+        limit: u32,
+    ) -> Result<Vec<EvidenceItem>, StoreError> {
+        let mut items = self.rows(tenant, case, |record, row| match row {
+            Attachment::Evidence { id, sha256, size_bytes, media_type, file_name, description, .. } => {
+                after.is_none_or(|after| *id > after).then(|| EvidenceItem {
+                    id: *id,
+                    sha256: *sha256,
+                    size_bytes: *size_bytes,
+                    media_type: media_type.clone(),
+                    file_name: file_name.clone(),
+                    description: description.clone(),
+                    added_by: record.actor_id,
+                    created_at: record.occurred_at,
+                })
+            }
             _ => None,
-        }))
+        });
+        items.truncate(limit as usize);
+        Ok(items)
     }
 
     async fn links(&self, viewer: Viewer, case: CaseId) -> Result<Vec<LinkItem>, StoreError> {
