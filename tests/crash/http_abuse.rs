@@ -45,7 +45,7 @@ async fn abuse_of_http_is_refused_and_costs_others_little() {
     ];
     let mut service = Service::start_with(&stage, &settings).await;
     let client = Client::new(&service.url, &findings);
-    let key = stage.tenants[0].keys[&Role::Auditor].clone();
+    let key = stage.tenants[0].keys[&Role::Caseworker].clone();
     let calm = latencies(&client, &key, Instant::now() + Duration::from_secs(2)).await;
     let memory = service.resident_kib();
     let (mut sent, mut peak) = (0, memory);
