@@ -102,7 +102,8 @@ impl RateLimits {
 }
 
 fn exceeded(whose: &'static str, wait: Duration) -> Exceeded {
-    Exceeded { whose, retry_after_seconds: wait.as_secs_f64().ceil().max(1.0) as u64 }
+    let begun_second = u64::from(wait.subsec_nanos() > 0);
+    Exceeded { whose, retry_after_seconds: (wait.as_secs() + begun_second).max(1) }
 }
 
 /// One customer's IPv6 network is a /64: counting single addresses of it would limit nothing.
