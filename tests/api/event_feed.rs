@@ -148,7 +148,7 @@ async fn two_hundred_writers_that_commit_late_and_a_polling_reader_that_misses_n
     let total = WRITERS * usize::try_from(EACH).unwrap();
     let (written, (events, _)) = tokio::join!(writing, async {
         let (mut events, mut resume) = drain(&app, Role::Auditor, "limit=50", None).await;
-        let deadline = std::time::Instant::now() + Duration::from_secs(60);
+        let deadline = std::time::Instant::now() + Duration::from_mins(1);
         while events.len() < total && std::time::Instant::now() < deadline {
             let (more, cursor) = drain(&app, Role::Auditor, "limit=50", Some(resume)).await;
             events.extend(more);

@@ -270,7 +270,8 @@ fn keeping(
     app: &TestApp,
 ) -> (docket::adapters::object_store::ObjectBlobStore, docket::adapters::postgres::PgEvidenceIndex) {
     let url = format!("file:{}", app.evidence_directory.display());
-    let blobs = docket::adapters::object_store::open(&url, &Default::default()).unwrap();
+    let blobs =
+        docket::adapters::object_store::open(&url, &docket::adapters::object_store::S3Settings::default()).unwrap();
     (blobs, docket::adapters::postgres::PgEvidenceIndex::new(app.pool.clone()))
 }
 

@@ -146,11 +146,11 @@ fn statement_faults(
     expected: u64,
     previous: [u8; 32],
 ) -> impl Iterator<Item = CheckpointFault> {
-    let (statement, signed) = (&checkpoint.statement, &checkpoint.signed);
+    let StoredCheckpoint { statement, signed: signature } = checkpoint;
     let number = statement.number;
-    let signature = if signed.public_key != signer.public_key() {
+    let doubt = if signature.public_key != signer.public_key() {
         Some(CheckpointFault::ForeignKey { number })
-    } else if signer.verify(&statement.to_bytes(), signed) {
+    } else if signer.verify(&statement.to_bytes(), signature) {
         None
     } else {
         Some(CheckpointFault::BadSignature { number })
@@ -162,7 +162,7 @@ fn statement_faults(
     } else {
         None
     };
-    place.into_iter().chain(signature)
+    place.into_iter().chain(doubt)
 }
 
 async fn listed_faults(

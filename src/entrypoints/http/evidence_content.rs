@@ -54,13 +54,10 @@ pub async fn get_evidence_content(
     // A range of other bytes than the client has is of no use to it (RFC 9110, section 13.1.5).
     let condition = text(header::IF_RANGE);
     let asked = Some(text(header::RANGE)).filter(|_| condition.is_empty() || condition == etag);
-    let range = match asked.map_or(Ok(None), |range| parse_range(range, item.size_bytes)) {
-        Ok(range) => range,
-        Err(()) => {
-            let problem = Problem::new(ProblemKind::RangeNotSatisfiable, "the range lies behind the last byte");
-            let size = HeaderValue::try_from(format!("bytes */{}", item.size_bytes));
-            return Err(size.map_or(problem.clone(), |size| problem.with_header(header::CONTENT_RANGE, size)));
-        }
+    let Ok(range) = asked.map_or(Ok(None), |range| parse_range(range, item.size_bytes)) else {
+        let problem = Problem::new(ProblemKind::RangeNotSatisfiable, "the range lies behind the last byte");
+        let size = HeaderValue::try_from(format!("bytes */{}", item.size_bytes));
+        return Err(size.map_or(problem.clone(), |size| problem.with_header(header::CONTENT_RANGE, size)));
     };
     let (start, end) = range.unwrap_or((0, item.size_bytes));
     let address = ContentAddress { tenant_id: caller.actor.tenant_id, sha256: item.sha256 };
