@@ -244,8 +244,12 @@ async fn changed_bytes_break_the_download_off_instead_of_passing_for_the_origina
     changed[9] ^= 1;
     std::fs::write(&stored[0], changed).unwrap();
     let path = format!("{}/content", answer.header("location"));
-    let response = app.request(Method::GET, &path, app.key(Role::Reporter)).send().await.unwrap();
-    assert!(response.bytes().await.is_err());
+    // The connection breaks off before the last byte; for so short a file that may be before the first.
+    let whole = match app.request(Method::GET, &path, app.key(Role::Reporter)).send().await {
+        Ok(response) => response.bytes().await.is_ok(),
+        Err(_) => false,
+    };
+    assert!(!whole);
 }
 
 /// Every file below the service's evidence directory.

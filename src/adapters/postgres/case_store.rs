@@ -101,7 +101,8 @@ impl CaseStore for PgCaseStore {
         if let Some(faulty) = super::faults::commit(self, &self.pool, write).await {
             return faulty;
         }
-        self.commit_as_promised(write).await.or_else(|error| conflict(&error).ok_or_else(|| store_error(error)))
+        let outcome = self.commit_as_promised(write).await;
+        outcome.or_else(|error| conflict(&error).map(|found| for_fresh(write, found)).ok_or_else(|| store_error(error)))
     }
 }
 
@@ -339,6 +340,12 @@ pub(super) fn conflict(error: &sqlx::Error) -> Option<Commit> {
         "audit_events_pkey" => Some(Commit::Stale),
         _ => None,
     }
+}
+
+/// Content whose row went while it was being attached: bytes that came with this request are worth another try.
+fn for_fresh(write: &CaseWrite, found: Commit) -> Commit {
+    let is_fresh = |row: &Attachment| matches!(row, Attachment::Evidence { fresh: true, .. });
+    if found == Commit::NoSuchContent && write.attachments.iter().any(is_fresh) { Commit::Stale } else { found }
 }
 
 /// The advisory lock that stands for "a request with this key is running": 64 bits of a hash over the key's scope.
