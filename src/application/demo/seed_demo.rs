@@ -109,13 +109,13 @@ async fn make_keys(tenancy: &TenancyWriting, tenant: TenantId) -> Result<BTreeMa
     let mut keys = BTreeMap::new();
     for role in ROLES {
         let display_name = format!("Demo {role}");
-        let id = match present.iter().find(|principal| principal.display_name == display_name) {
-            Some(principal) => principal.id,
-            None => {
-                let new = NewPrincipal { display_name, kind: PrincipalKind::User, roles: Roles::of(&[role]) };
-                let written = create_principal(tenancy, &caller, None, Ok(new), &Capture).await?;
-                parse_id(&written.rendered)?
-            }
+        let known = present.iter().find(|principal| principal.display_name == display_name);
+        let id = if let Some(principal) = known {
+            principal.id
+        } else {
+            let new = NewPrincipal { display_name, kind: PrincipalKind::User, roles: Roles::of(&[role]) };
+            let written = create_principal(tenancy, &caller, None, Ok(new), &Capture).await?;
+            parse_id(&written.rendered)?
         };
         let new = NewApiKey { principal_id: id, label: "demo".to_owned(), scopes: None, expires_at: None };
         let written = create_key(tenancy, &caller, None, Ok(new), &Capture).await?;

@@ -112,7 +112,7 @@ mod tests {
 
     #[test]
     fn a_lookup_that_began_before_a_forgetting_leaves_nothing_behind() {
-        let memory = CredentialMemory::new(Duration::from_secs(60));
+        let memory = CredentialMemory::new(Duration::from_mins(1));
         let start = memory.begin();
         memory.forget("a");
         memory.remember_key(start, "a", record(1));
@@ -123,7 +123,7 @@ mod tests {
 
     #[test]
     fn forgetting_a_tenant_leaves_the_others_keys() {
-        let memory = CredentialMemory::new(Duration::from_secs(60));
+        let memory = CredentialMemory::new(Duration::from_mins(1));
         memory.remember_key(memory.begin(), "a", record(1));
         memory.remember_key(memory.begin(), "b", record(2));
         memory.forget_tenant(TenantId(Uuid::from_u128(1)));
