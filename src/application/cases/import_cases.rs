@@ -2,7 +2,8 @@
 //!
 //! The steps: 1. open the run, or the one that was cut short; 2. read batches on a thread of their own; 3. look up the
 //! references of a batch; 4. decide for each row: new, changed, the same; 5. report what is not taken in; 6. commit the
-//! batch, and begin it again if somebody changed one of its cases meanwhile.
+//! batch, and decide again if somebody changed one of its cases meanwhile. Steps 2 to 4 of a batch run beside the last two
+//! of the one before.
 
 use std::collections::HashMap;
 use std::io::{self, Read};
@@ -135,7 +136,13 @@ pub struct ImportCases {
     pub clock: Arc<dyn Clock>,
 }
 
-/// A batch as it will be written.
+/// A batch and what was decided on it.
+struct Prepared {
+    batch: Batch,
+    draft: Draft,
+}
+
+/// What a batch will write.
 #[derive(Default)]
 struct Draft {
     inserts: Vec<CaseWrite>,
@@ -161,9 +168,13 @@ impl ImportCases {
         let mut progress = run.progress;
         report.begin(&progress).map_err(ImportError::Report)?;
         let mut batches = self.read(plan, source, progress.bytes_done);
-        while let Some(batch) = batches.recv().await {
-            progress = self.settle(caller, plan, &run, progress, batch?, report).await?;
+        let mut pending = self.prepare(caller, plan, &run, &mut batches).await?;
+        while let Some(prepared) = pending {
+            let settling = self.settle(caller, plan, &run, progress, prepared, report);
+            let (settled, next) = tokio::join!(settling, self.prepare(caller, plan, &run, &mut batches));
+            progress = settled?;
             report.progressed(&progress);
+            pending = next?;
         }
         if !plan.dry_run {
             let nothing = Draft::default();
@@ -201,20 +212,39 @@ impl ImportCases {
         receiver
     }
 
-    /// Decides on a batch, reports and commits it; the progress with it.
+    /// Reads the next batch, looks its references up and decides on each row; none at the end of the file. Runs beside the
+    /// commit of the batch before, which cannot hold any of these references.
+    async fn prepare(
+        &self,
+        caller: &Caller,
+        plan: &ImportPlan,
+        run: &Run,
+        batches: &mut mpsc::Receiver<Result<Batch, FileError>>,
+    ) -> Result<Option<Prepared>, ImportError> {
+        let Some(batch) = batches.recv().await else { return Ok(None) };
+        let batch = batch?;
+        let draft = self.decide(caller, plan, run, &batch).await?;
+        Ok(Some(Prepared { batch, draft }))
+    }
+
+    async fn decide(&self, caller: &Caller, plan: &ImportPlan, run: &Run, batch: &Batch) -> Result<Draft, ImportError> {
+        let references: Vec<String> = batch.records.iter().map(|(_, record)| record.reference.clone()).collect();
+        let existing = self.store.by_reference(caller.actor.tenant_id, &references).await?;
+        self.draft(caller, plan, run, &batch.records, existing)
+    }
+
+    /// Reports and commits a batch; the progress with it.
     async fn settle(
         &self,
         caller: &Caller,
         plan: &ImportPlan,
         run: &Run,
         before: Progress,
-        batch: Batch,
+        prepared: Prepared,
         report: &mut dyn ImportReport,
     ) -> Result<Progress, ImportError> {
-        let references: Vec<String> = batch.records.iter().map(|(_, record)| record.reference.clone()).collect();
+        let Prepared { batch, mut draft } = prepared;
         for _ in 0..ATTEMPTS {
-            let existing = self.store.by_reference(caller.actor.tenant_id, &references).await?;
-            let draft = self.draft(caller, plan, run, &batch.records, existing)?;
             let mut rejects = batch.rejects.clone();
             rejects.extend(draft.conflicts.iter().cloned());
             rejects.sort_by_key(|reject| reject.line);
@@ -234,7 +264,7 @@ impl ImportCases {
             }
             match self.store.commit(&self.write(caller, run, before, after, &draft)).await? {
                 BatchCommit::Done => return Ok(after),
-                BatchCommit::Stale => {}
+                BatchCommit::Stale => draft = self.decide(caller, plan, run, &batch).await?,
                 BatchCommit::RunTaken => return Err(ImportError::RunTaken),
             }
         }
