@@ -1,4 +1,6 @@
-//! The composition root: the only file that names both ports and adapters.
+//! The composition root: the only place that names both ports and adapters.
+
+mod worker;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -186,19 +188,32 @@ pub async fn run(
     config.server.bind = listener.local_addr()?;
     let upkeep = tokio::spawn(telemetry::metrics::upkeep());
     let pool_gauges = tokio::spawn(pool::observe(parts.pool.clone()));
-    let health = HealthBoard::new(parts.probes(), shutdown.clone());
-    let state = parts.api_state(&config)?;
-    let quiet_clients = tokio::spawn(forget_quiet_clients(state.clone()));
-    let (api, document) = router::api(state);
-    let router = api.merge(health.routes()).merge(metrics::routes()).merge(problem_pages::routes());
-    let router = router.merge(docs::routes(document, &config.public_url()));
+    let worker = worker::worker(&parts, &config)?;
+    let probes = parts.probes().into_iter().chain(worker.probes()).collect();
+    let health = HealthBoard::new(probes, shutdown.clone());
+    let mut router = health.routes().merge(metrics::routes());
+    let mut quiet_clients = None;
+    if config.server.role.serves_api() {
+        let state = parts.api_state(&config)?;
+        quiet_clients = Some(tokio::spawn(forget_quiet_clients(state.clone())));
+        let (api, document) = router::api(state);
+        router = router.merge(api).merge(problem_pages::routes()).merge(docs::routes(document, &config.public_url()));
+    }
     let shell = Shell::new(ShellSettings::from(&config), parts.clock.clone());
+    // A server that fails stops the background work, too; background work that fails is started again.
+    let stop_work = shutdown.child_token();
+    let working = tokio::spawn(worker.run(stop_work.clone(), worker::grace(&config)));
     health.mark_started();
     tracing::info!(url = config.public_url(), "listening");
-    server::serve(listener, wrap(router, shell), (&config.server).into(), shutdown).await?;
+    let served = server::serve(listener, wrap(router, shell), (&config.server).into(), shutdown).await;
+    stop_work.cancel();
+    working.await.context("the worker panicked")?;
     upkeep.abort();
     pool_gauges.abort();
-    quiet_clients.abort();
+    if let Some(task) = quiet_clients {
+        task.abort();
+    }
+    served?;
     tracing::info!("stopped");
     Ok(())
 }

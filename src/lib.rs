@@ -5,7 +5,7 @@
 //! 1. [`config`]: every setting, its default, its range and where its value came from.
 //! 2. [`application`]: the use cases, one per file, and the ports (traits) they need from the outside.
 //! 3. [`adapters`]: the driven side, one folder per technology; only here live SQL, file stores and HTTP clients.
-//! 4. [`entrypoints`]: the driving side, HTTP and command line; parses, calls one use case, renders.
+//! 4. [`entrypoints`]: the driving side: HTTP, command line and background services; parses, calls one use case, renders.
 //! 5. [`telemetry`]: traces, metrics and logs; set up first, flushed last.
 //! 6. [`bootstrap`]: the composition root, the only file that names both ports and adapters.
 //!

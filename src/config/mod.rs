@@ -15,7 +15,7 @@ pub use load::{DEFAULT_FILE, Effective, Flag, Loaded, Sources, load};
 pub use network::Network;
 pub use render::{default_toml, effective_text, markdown};
 pub use sections::{
-    Audit, Config, Database, Demo, Idempotency, Limits, LogFormat, Oidc, SECTIONS, Security, Server, Storage,
-    Telemetry, settings,
+    Audit, Config, Database, Demo, Idempotency, Limits, LogFormat, Oidc, ProcessRole, SECTIONS, Security, Server,
+    Storage, Telemetry, settings,
 };
 pub use setting::{Rule, Setting};

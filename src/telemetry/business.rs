@@ -14,6 +14,10 @@ pub const WRITE_RETRIES: &str = "docket_case_write_retries_total";
 pub const POOL_CONNECTIONS: &str = "db_client_connection_count";
 /// The most connections the pool may open.
 pub const POOL_MAX: &str = "db_client_connection_max";
+/// Background services that run in this process.
+pub const WORKER_SERVICES: &str = "docket_worker_service_up";
+/// Background services that had to be started again.
+pub const WORKER_RESTARTS: &str = "docket_worker_restarts_total";
 
 /// Every business metric.
 pub const METRICS: &[Metric] = &[
@@ -51,5 +55,19 @@ pub const METRICS: &[Metric] = &[
         unit: Unit::Count,
         help: "Connections to PostgreSQL that the pool may open (database.pool_size).",
         labels: &[],
+    },
+    Metric {
+        name: WORKER_SERVICES,
+        kind: Kind::Gauge,
+        unit: Unit::Count,
+        help: "Whether a background service runs in this process: 1 or 0.",
+        labels: &["service"],
+    },
+    Metric {
+        name: WORKER_RESTARTS,
+        kind: Kind::Counter,
+        unit: Unit::Count,
+        help: "Background services that stopped without being asked and were started again: panicked, failed, ended.",
+        labels: &["service", "reason"],
     },
 ];

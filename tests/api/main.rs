@@ -18,5 +18,6 @@ mod lifecycle;
 mod notes_and_links;
 mod preconditions;
 mod rate_limits;
+mod roles;
 mod tenancy;
 mod visibility;

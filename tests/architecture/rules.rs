@@ -28,6 +28,7 @@ pub const ROOMS: &[&str] = &[
     "application/models",
     "application/ports",
     "application/tenancy",
+    "bootstrap",
     "config",
     "config/sections",
     "entrypoints",

@@ -15,7 +15,7 @@ use serde::{Deserialize, Deserializer};
 pub use database::Database;
 pub use limits::{Idempotency, Limits};
 pub use security::{Oidc, Security};
-pub use server::Server;
+pub use server::{ProcessRole, Server};
 pub use stores::{Audit, Demo, Storage};
 pub use telemetry::{LogFormat, Telemetry};
 

@@ -2,12 +2,41 @@
 
 use std::net::SocketAddr;
 
+use serde::Deserialize;
+
 use crate::config::network::Network;
 use crate::config::setting::{Rule, section};
+
+/// What a process does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ProcessRole {
+    /// Everything.
+    All,
+    /// Answers requests.
+    Api,
+    /// Background work: jobs, delivery of events. Over HTTP only health and metrics.
+    Worker,
+}
+
+impl ProcessRole {
+    /// Whether the process answers requests.
+    pub const fn serves_api(self) -> bool {
+        matches!(self, Self::All | Self::Api)
+    }
+
+    /// Whether the process does background work.
+    pub const fn works(self) -> bool {
+        matches!(self, Self::All | Self::Worker)
+    }
+}
 
 section! {
     /// The HTTP server: where it listens, how long it waits, how much it takes at once.
     Server = "server" {
+        /// What this process does: `api` answers requests, `worker` does background work (and answers only health and
+        /// metrics), `all` both. Many of each may run on one database.
+        role: ProcessRole = "\"all\"", Rule::OneOf(&["all", "api", "worker"]);
         /// Address and port to listen on; port 0 takes any free one.
         bind: SocketAddr = "\"127.0.0.1:8080\"", Rule::Address;
         /// Base URL that clients see, used in links and problem types. Empty: derived from `bind`.
@@ -28,7 +57,7 @@ section! {
         max_body_bytes: usize = "1048576", Rule::Integer { min: 1_024, max: 1_073_741_824 };
         /// Largest request body of an evidence upload, in bytes.
         max_upload_bytes: usize = "52428800", Rule::Integer { min: 1_024, max: 10_737_418_240 };
-        /// Time for requests in flight to finish after SIGTERM or Ctrl-C, in milliseconds.
+        /// Time for requests and jobs in flight to finish after SIGTERM or Ctrl-C, in milliseconds.
         shutdown_grace_ms: u64 = "10000", Rule::Integer { min: 0, max: 600_000 };
         /// Proxies whose X-Forwarded-For is believed, as addresses or CIDR networks.
         trusted_proxies: Vec<Network> = "[]", Rule::Networks;

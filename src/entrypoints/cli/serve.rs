@@ -12,8 +12,12 @@ Examples:
   docket serve                              127.0.0.1:8080, embedded database under .docket/
   docket serve --bind 0.0.0.0:9000          every address, port 9000
   DATABASE_URL=postgres://... docket serve  your own PostgreSQL
+  docket serve --role api                   answer requests only; let others do the background work
+  docket serve --role worker --bind 127.0.0.1:9001
+                                            background work only, with health and metrics on that port
 
-SIGTERM or Ctrl-C: readiness fails, no new connections, requests in flight finish within server.shutdown_grace_ms.
+SIGTERM or Ctrl-C: readiness fails, no new connections and no new jobs; what is in flight finishes within
+server.shutdown_grace_ms, and jobs that do not are handed back to the queue.
 A second Ctrl-C exits at once.";
 
 /// Arguments of `docket serve`.
@@ -23,14 +27,19 @@ pub struct Args {
     /// Address and port to listen on (setting server.bind)
     #[arg(long, value_name = "ADDRESS:PORT")]
     bind: Option<String>,
+    /// What this process does: all, api or worker (setting server.role)
+    #[arg(long, value_name = "ROLE")]
+    role: Option<String>,
 }
 
 impl Args {
     /// The settings that these arguments change.
     pub(super) fn flags(&self) -> Vec<Flag> {
-        let bind =
-            self.bind.clone().map(|value| Flag { flag: "--bind".to_owned(), key: "server.bind".to_owned(), value });
-        bind.into_iter().collect()
+        let flag = |name: &str, value: &Option<String>| {
+            let (flag, key) = (format!("--{name}"), format!("server.{name}"));
+            value.clone().map(|value| Flag { flag, key, value })
+        };
+        flag("bind", &self.bind).into_iter().chain(flag("role", &self.role)).collect()
     }
 }
 
@@ -56,7 +65,7 @@ pub(super) async fn cancel_on_signal(shutdown: CancellationToken) {
             std::process::exit(130);
         }
         asked = true;
-        tracing::info!(signal = name, "stopping: finishing the requests in flight");
+        tracing::info!(signal = name, "stopping: finishing what is in flight");
         shutdown.cancel();
     }
 }

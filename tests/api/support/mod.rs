@@ -7,7 +7,7 @@ use docket::adapters::postgres::{self, pool::PoolSettings};
 use docket::adapters::system::secret_file::random_bytes;
 use docket::application::tenancy::api_key;
 use docket::bootstrap;
-use docket::config::{Config, Sources, load};
+use docket::config::{Config, ProcessRole, Sources, load};
 use docket_domain::principal::{Role, Scope};
 use serde_json::{Value, json};
 use sqlx::PgPool;
@@ -60,6 +60,8 @@ impl TestApp {
         let mut config = load(&Sources::default()).unwrap().config;
         let directory = std::env::temp_dir().join(format!("docket-test-{}", Uuid::now_v7()));
         config.data_dir = directory.clone();
+        // Most tests look at one request; those of background work ask for it.
+        config.server.role = ProcessRole::Api;
         config.storage.url = format!("file:{}", directory.join("evidence").display());
         config.audit.signing_key_file = directory.join("audit_signing.key");
         change(&mut config);
