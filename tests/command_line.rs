@@ -1,5 +1,10 @@
 //! The command line as a user meets it: help, settings, mistakes and exit codes.
-#![allow(clippy::unwrap_used, clippy::expect_used)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::disallowed_methods)]
+
+#[path = "support/mod.rs"]
+mod database_support;
+#[path = "command_line/tenancy.rs"]
+mod tenancy;
 
 use std::process::{Command, Output};
 

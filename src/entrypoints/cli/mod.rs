@@ -4,6 +4,7 @@
 //! [`with_service`] if it needs settings, logs and a runtime, directly if not.
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "the command line talks to people by these streams")]
 
+mod administration;
 mod audit;
 mod completions;
 mod config;
@@ -13,9 +14,11 @@ mod export;
 mod failure;
 mod import;
 mod import_report;
+mod keys;
 mod migrate;
 mod openapi;
 mod serve;
+mod tenants;
 
 use std::future::Future;
 use std::path::PathBuf;
@@ -69,6 +72,10 @@ enum Command {
     Export(export::Args),
     /// Verify the audit trail, or seal it by a signed checkpoint
     Audit(audit::Args),
+    /// List, create, suspend and resume tenants
+    Tenants(tenants::Args),
+    /// List, create, rotate and revoke API keys
+    Keys(keys::Args),
     /// Look after the bytes of evidence
     Evidence(evidence::Args),
     /// Show every setting, its value and where it came from
@@ -95,6 +102,8 @@ pub fn main() -> ExitCode {
         Command::Import(args) => with_service(&sources, |loaded| import::run(args, loaded)),
         Command::Export(args) => with_service(&sources, |loaded| export::run(args, loaded)),
         Command::Audit(args) => with_service(&sources, |loaded| audit::run(args, loaded)),
+        Command::Tenants(args) => with_service(&sources, |loaded| tenants::run(args, loaded)),
+        Command::Keys(args) => with_service(&sources, |loaded| keys::run(args, loaded)),
         Command::Evidence(args) => with_service(&sources, |loaded| evidence::run(args, loaded)),
         Command::Serve(args) => with_service(&sources, |loaded| serve::run(args, loaded)),
     };
