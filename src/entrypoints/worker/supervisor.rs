@@ -183,7 +183,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_service_that_does_not_end_is_dropped_when_the_grace_period_is_over() {
-        let (_, _, took) = run_for(Duration::from_secs(3_600)).await;
+        let (_, _, took) = run_for(Duration::from_hours(1)).await;
         assert_eq!(took, Duration::from_secs(8));
     }
 }
