@@ -153,3 +153,27 @@ async fn a_request_whose_key_is_held_by_a_running_one_is_told_to_wait() {
     assert_eq!(first.await.status, 200);
     assert_eq!(send().await.header("idempotent-replayed"), "true");
 }
+
+#[tokio::test]
+async fn a_repeated_deletion_gets_the_first_answer_and_a_stranger_404() {
+    let app = TestApp::start().await;
+    let id = app.draft().await["id"].as_str().unwrap().to_owned();
+    let path = format!("/v1/cases/{id}");
+    let delete = |key: &str| {
+        let request = app.request(http::Method::DELETE, &path, key).header("idempotency-key", "once");
+        Answer::of(request.header("if-match", "\"v1\""))
+    };
+    let first = delete(app.key(Role::Reporter)).await;
+    assert_eq!(first.status, 200, "{}", first.text);
+    let again = delete(app.key(Role::Reporter)).await;
+    assert_eq!((again.status, &again.text), (200, &first.text), "equal to the byte");
+    assert_eq!(again.header("idempotent-replayed"), "true");
+    for stranger in [app.key(Role::Supervisor), &app.tenants[1].keys[&Role::Supervisor]] {
+        delete(stranger).await.assert_problem(404, "not-found");
+    }
+    let records: i64 = sqlx::query_scalar("SELECT count(*) FROM docket.audit_events WHERE action = 'case.delete'")
+        .fetch_one(&app.superuser().await)
+        .await
+        .unwrap();
+    assert_eq!(records, 1);
+}

@@ -82,3 +82,65 @@ async fn an_operator_sees_no_tenants_cases() {
     let request = app.request(Method::POST, "/v1/cases", &app.operator_key).header("idempotency-key", "k");
     Answer::of(request.json(&complete_case())).await.assert_problem(403, "forbidden");
 }
+
+/// Action and outcome of every denial on the chain of a case or a tenant, in order.
+async fn denials(app: &TestApp, chain: &str) -> Vec<String> {
+    let sql = "SELECT action FROM docket.audit_events WHERE chain_id = $1::uuid AND outcome = 'denied' ORDER BY seq";
+    sqlx::query_scalar(sql).bind(chain).fetch_all(&app.superuser().await).await.unwrap()
+}
+
+#[tokio::test]
+async fn every_write_that_a_role_may_not_make_is_refused_and_stands_on_the_cases_chain() {
+    let app = TestApp::start().await;
+    let id = app.draft().await["id"].as_str().unwrap().to_owned();
+    let path = format!("/v1/cases/{id}");
+    let send = async |method: Method, path: &str, body: serde_json::Value| {
+        let request = app.request(method, path, app.key(Role::Auditor)).header("idempotency-key", "k");
+        Answer::of(request.json(&body)).await.assert_problem(403, "forbidden");
+    };
+    send(Method::POST, &format!("{path}/transitions"), json!({"command": "close"})).await;
+    send(Method::PUT, &format!("{path}/assignment"), json!({"assignee_id": app.principal(Role::Caseworker)})).await;
+    send(Method::POST, &format!("{path}/notes"), json!({"body": "x"})).await;
+    send(Method::POST, &format!("{path}/links"), json!({"target_case_id": id, "reason": "x"})).await;
+    send(Method::PATCH, &path, json!({"title": "x"})).await;
+    send(Method::DELETE, &path, json!({})).await;
+    send(Method::POST, &format!("{path}/evidence"), json!({})).await;
+    let expected = ["close", "assign", "add_note", "link", "update", "delete", "add_evidence"];
+    assert_eq!(denials(&app, &id).await, expected.map(|act| format!("case.{act}")));
+    let verdict = app.get(&format!("{path}/audit/verify"), Role::Auditor).await.json();
+    assert_eq!(verdict["valid"], true, "{verdict}");
+    assert_eq!(app.get(&path, Role::Auditor).await.json()["version"], 1, "a denial changes no version");
+}
+
+#[tokio::test]
+async fn an_upload_to_a_case_that_one_may_not_see_is_answered_like_a_missing_one_and_recorded() {
+    let app = TestApp::start().await;
+    let mut case = complete_case();
+    case["confidentiality"] = json!("restricted");
+    let id = app.post("/v1/cases", Role::Reporter, &case).await.json()["id"].as_str().unwrap().to_owned();
+    app.post(&format!("/v1/cases/{id}/evidence"), Role::Caseworker, &json!({})).await.assert_problem(404, "not-found");
+    assert_eq!(denials(&app, &id).await, ["case.add_evidence"]);
+}
+
+#[tokio::test]
+async fn administrative_acts_of_whoever_may_not_stand_on_the_chain_of_the_own_tenant() {
+    let app = TestApp::start().await;
+    let tenant = app.get("/v1/whoami", Role::Admin).await.json()["tenant"]["id"].as_str().unwrap().to_owned();
+    let id = uuid::Uuid::now_v7();
+    let acts = [
+        (Method::POST, "/v1/api-keys".to_owned(), Role::Supervisor, "api_key.create"),
+        (Method::POST, format!("/v1/api-keys/{id}/rotate"), Role::Reporter, "api_key.rotate"),
+        (Method::DELETE, format!("/v1/api-keys/{id}"), Role::Caseworker, "api_key.revoke"),
+        (Method::POST, "/v1/principals".to_owned(), Role::Auditor, "principal.create"),
+        (Method::PATCH, format!("/v1/principals/{id}"), Role::Supervisor, "principal.update"),
+        (Method::POST, "/v1/tenants".to_owned(), Role::Admin, "tenant.create"),
+        (Method::PATCH, format!("/v1/tenants/{id}"), Role::Admin, "tenant.suspend"),
+    ];
+    for (method, path, role, _) in &acts {
+        let request = app.request(method.clone(), path, app.key(*role)).header("idempotency-key", "k");
+        Answer::of(request.json(&json!({}))).await.assert_problem(403, "forbidden");
+    }
+    assert_eq!(denials(&app, &tenant).await, acts.map(|(.., action)| action.to_owned()));
+    let verdict = app.get("/v1/audit/verify", Role::Auditor).await.json();
+    assert_eq!(verdict["valid"], true, "{verdict}");
+}

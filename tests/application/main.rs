@@ -10,6 +10,7 @@ mod support;
 mod authentication;
 mod case_store_contract;
 mod contention;
+mod denials;
 mod desk;
 mod dry_run;
 mod fakes;

@@ -4,7 +4,7 @@ use time::OffsetDateTime;
 
 use super::aggregate::Case;
 use super::deadline::{self, Calendar};
-use super::guard::{Facts, Guard};
+use super::guard::{Facts, Guard, own_case_if_reporter};
 use super::names::{Command, LinkKind, State};
 use super::transitions::{self, Transition};
 use crate::ids::{CaseId, EvidenceId, PrincipalId};
@@ -155,6 +155,26 @@ pub fn verdicts(case: &Case, actor: &Actor, now: OffsetDateTime) -> Vec<Verdict>
     Command::ALL.iter().map(judge).collect()
 }
 
+/// Whether `actor` may give `command` on this case in any state at all. Unlike [`admit`] the verdict does not change while
+/// the case moves on, so it can be asked again when a finished request is repeated.
+pub fn authorize(case: &Case, command: Command, actor: &Actor) -> Result<(), Refusal> {
+    let mut rows = transitions::TRANSITIONS
+        .iter()
+        .filter(|row| row.command == command && row.roles.intersects(actor.roles))
+        .peekable();
+    if rows.peek().is_none() {
+        let allowed = join(transitions::roles_allowing(command).filter(|role| *role != Role::System).map(Role::as_str));
+        let reason = format!("`{command}` needs one of the roles: {allowed}");
+        return Err(Refusal::NotAllowed { by_role: true, reason });
+    }
+    match own_case_if_reporter(case, actor) {
+        Err(reason) if rows.all(|row| row.guards.contains(&Guard::OwnCaseIfReporter)) => {
+            Err(Refusal::GuardFailed { guard: Guard::OwnCaseIfReporter, reason })
+        }
+        _ => Ok(()),
+    }
+}
+
 /// The row for this command, if the state has one and the actor may use it.
 pub fn admit(case: &Case, command: Command, actor: &Actor) -> Result<&'static Transition, Refusal> {
     let row = transitions::find(case.state, command).ok_or_else(|| Refusal::WrongState {
@@ -201,9 +221,13 @@ fn apply(
             next.proposed_by = Some(actor.principal_id);
             next.decision.clone_from(&input.decision);
         }
-        Command::ReturnForRework | Command::Reopen => {
-            next.proposed_by = None;
-            next.decision = None;
+        Command::ReturnForRework => forget_decision(&mut next),
+        Command::Reopen => {
+            forget_decision(&mut next);
+            // The matter begins anew: the old deadline says nothing about it, and neither does its extension.
+            next.due_at = Some(deadline::due_at(now, case.severity, calendar));
+            next.deadline_extended = false;
+            next.clock_paused_at = None;
         }
         Command::ExtendDeadline => {
             next.due_at = input.due_at;
@@ -215,6 +239,11 @@ fn apply(
     next.closed_at = next.state.is_terminal().then_some(case.closed_at.unwrap_or(now));
     keep_clock(&mut next, now);
     next
+}
+
+fn forget_decision(next: &mut Case) {
+    next.proposed_by = None;
+    next.decision = None;
 }
 
 /// The clock stands still exactly while the case awaits information.

@@ -7,7 +7,7 @@ use super::aggregate::Case;
 use super::deadline::{self, Calendar};
 use super::decide::Refusal;
 use super::names::{Confidentiality, Severity, State};
-use crate::ids::CaseId;
+use crate::ids::{CaseId, PrincipalId};
 use crate::principal::{Actor, Role, Roles};
 
 /// The fields of a new case, parsed and bounded.
@@ -56,6 +56,9 @@ const CREATORS: Roles = Roles::of(&[Role::Reporter, Role::Caseworker, Role::Supe
 const STAFF: Roles = Roles::of(&[Role::Caseworker, Role::Supervisor, Role::System]);
 const SUPERVISION: Roles = Roles::of(&[Role::Supervisor, Role::System]);
 
+const EDITORS: &str = "changing a case needs the role caseworker or supervisor, or that it is your own draft";
+const DELETERS: &str = "deleting a case needs the role supervisor, or that it is your own draft";
+
 /// Whether `actor` may open cases at all.
 pub fn may_create(actor: &Actor) -> Result<(), Refusal> {
     if actor.roles.intersects(CREATORS) {
@@ -94,6 +97,18 @@ pub fn create(id: CaseId, new: NewCase, actor: &Actor, now: OffsetDateTime) -> R
         closed_at: None,
         attributes: new.attributes,
     })
+}
+
+/// Whether `actor` may change the fields of this case in any state at all; the verdict stays while the case moves on.
+pub fn authorize_edit(case: &Case, actor: &Actor) -> Result<(), Refusal> {
+    let own = case.reporter_id == actor.principal_id && actor.roles.intersects(CREATORS);
+    if actor.roles.intersects(STAFF) || own { Ok(()) } else { Err(by_role(EDITORS)) }
+}
+
+/// Whether `actor` may delete a case that `reporter` opened, in any state at all; holds for a case that is gone, too.
+pub fn authorize_deletion(reporter: PrincipalId, actor: &Actor) -> Result<(), Refusal> {
+    let own = reporter == actor.principal_id && actor.roles.intersects(CREATORS);
+    if actor.roles.intersects(SUPERVISION) || own { Ok(()) } else { Err(by_role(DELETERS)) }
 }
 
 /// Whether `actor` may change anything of the case: its fields or, as supervisor and in every state, its legal hold.
@@ -147,7 +162,7 @@ pub fn edit(
 pub fn may_delete(case: &Case, actor: &Actor) -> Result<(), Refusal> {
     let own_draft = case.state == State::Draft && case.reporter_id == actor.principal_id;
     if !(actor.roles.intersects(SUPERVISION) || own_draft && actor.roles.intersects(CREATORS)) {
-        return Err(by_role("deleting a case needs the role supervisor, or that it is your own draft"));
+        return Err(by_role(DELETERS));
     }
     if !matches!(case.state, State::Draft | State::Withdrawn) {
         return Err(by_state(format!(
@@ -164,7 +179,7 @@ pub fn may_delete(case: &Case, actor: &Actor) -> Result<(), Refusal> {
 fn may_edit_fields(case: &Case, actor: &Actor) -> Result<(), Refusal> {
     let own_draft = case.state == State::Draft && case.reporter_id == actor.principal_id;
     if !(actor.roles.intersects(STAFF) || own_draft && actor.roles.intersects(CREATORS)) {
-        return Err(by_role("changing a case needs the role caseworker or supervisor, or that it is your own draft"));
+        return Err(by_role(EDITORS));
     }
     match case.state {
         State::Draft | State::Submitted | State::UnderReview | State::AwaitingInformation | State::Escalated => Ok(()),

@@ -191,3 +191,23 @@ fn a_case_knows_its_entity_tag() {
     assert_eq!(case_in(State::Draft).etag(), "\"v7\"");
     assert_eq!(draft().reporter_id, REPORTER);
 }
+
+#[test]
+fn a_reopened_case_gets_a_fresh_deadline_by_its_severity_and_its_extension_back() {
+    for severity in Severity::ALL {
+        let old = NOW - Duration::days(400);
+        let closed = Case {
+            severity: *severity,
+            due_at: Some(old),
+            deadline_extended: true,
+            clock_paused_at: Some(old),
+            ..case_in(State::Closed)
+        };
+        let reopened = apply(&closed, Command::Reopen, NOW);
+        assert_eq!(reopened.due_at, Some(due_at(NOW, *severity, &Calendar::default())));
+        assert_eq!((reopened.deadline_extended, reopened.clock_paused_at), (false, None));
+    }
+    // A case that was imported as closed never had a deadline; reopened it has one.
+    let imported = Case { due_at: None, ..case_in(State::Closed) };
+    assert!(apply(&imported, Command::Reopen, NOW).due_at.is_some());
+}

@@ -5,6 +5,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 mod audit_trail;
+mod authorization;
 mod fields;
 mod guards;
 mod idempotency;

@@ -30,7 +30,10 @@ fn page() -> String {
     for severity in Severity::ALL {
         let _ = writeln!(page, "| {severity} | {} |", working_days(*severity));
     }
-    page.push_str("\nThe clock stands still exactly while a case is in `awaiting_information`; the due date moves by the length of the pause.\n");
+    page.push_str(concat!(
+        "\nThe clock stands still exactly while a case is in `awaiting_information`; the due date moves by the length of the pause.\n",
+        "Reopening sets a new due date, counted from that moment, and gives the one extension back.\n"
+    ));
     page + TABLE + &diagram::markdown_table()
 }
 

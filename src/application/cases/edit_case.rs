@@ -2,7 +2,6 @@
 
 use docket_domain::case::deadline::Calendar;
 use docket_domain::case::{CaseChanges, EventType, fields};
-use docket_domain::principal::Scope;
 
 use super::unit_of_work::{CaseWriting, ChangeRequest, plain};
 use crate::application::error::{Invalid, UseCaseError};
@@ -15,15 +14,20 @@ pub async fn edit_case(
     request: ChangeRequest<'_>,
     changes: &Result<CaseChanges, Vec<Invalid>>,
 ) -> Result<Written, UseCaseError> {
-    request.caller.require_scope(Scope::CasesWrite)?;
+    writing.require_write(&request).await?;
+    let actor = &request.caller.actor;
     writing
-        .change(request, |case, now| {
-            // Who may change nothing here learns that, and not what was wrong with the input.
-            fields::may_edit(case, &request.caller.actor).map_err(UseCaseError::refused)?;
-            let changes = changes.clone().map_err(UseCaseError::Invalid)?;
-            let next = fields::edit(case, changes, &request.caller.actor, now, &Calendar::default())
-                .map_err(UseCaseError::refused)?;
-            Ok(plain(RowChange::Fields, next, "case.update".to_owned(), EventType::CaseUpdated, None))
-        })
+        .change(
+            request,
+            |case| fields::authorize_edit(case, actor),
+            |case, now| {
+                // Who may change nothing here learns that, and not what was wrong with the input.
+                fields::may_edit(case, &request.caller.actor).map_err(UseCaseError::refused)?;
+                let changes = changes.clone().map_err(UseCaseError::Invalid)?;
+                let next = fields::edit(case, changes, &request.caller.actor, now, &Calendar::default())
+                    .map_err(UseCaseError::refused)?;
+                Ok(plain(RowChange::Fields, next, "case.update".to_owned(), EventType::CaseUpdated, None))
+            },
+        )
         .await
 }

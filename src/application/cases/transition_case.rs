@@ -1,9 +1,8 @@
 //! Transition a case: any command of the transition table, on any case, by the same path.
 
 use docket_domain::case::deadline::Calendar;
-use docket_domain::case::{Case, Command, CommandInput, EventType, LinkKind, Refusal, decide, transitions};
+use docket_domain::case::{Case, Command, CommandInput, EventType, LinkKind, Refusal, decide};
 use docket_domain::ids::{EvidenceId, LinkId, NoteId};
-use docket_domain::principal::{Role, Scope};
 use time::OffsetDateTime;
 
 use super::unit_of_work::{CaseWriting, ChangeRequest};
@@ -46,22 +45,15 @@ pub async fn transition_case(
     request: ChangeRequest<'_>,
     command: &TransitionCommand,
 ) -> Result<Written, UseCaseError> {
-    request.caller.require_scope(Scope::CasesWrite)?;
+    writing.require_write(&request).await?;
     if request.claim.is_none() && !request.dry_run {
         return Err(UseCaseError::KeyMissing);
     }
     let actor = &request.caller.actor;
-    if !transitions::roles_allowing(command.command).any(|role| actor.roles.has(role)) {
-        let allowed: Vec<_> = transitions::roles_allowing(command.command)
-            .filter(|role| *role != Role::System)
-            .map(Role::as_str)
-            .collect();
-        let (name, allowed) = (command.command, allowed.join(", "));
-        return Err(UseCaseError::Forbidden(format!("`{name}` needs one of the roles: {allowed}")));
-    }
     let ids = writing.clock.clone();
+    let authorize = |case: &Case| decide::authorize(case, command.command, actor);
     writing
-        .change(request, |case, now| {
+        .change(request, authorize, |case, now| {
             decide::admit(case, command.command, actor).map_err(UseCaseError::refused)?;
             let mut input = command.input.clone().map_err(UseCaseError::Invalid)?;
             let row_id = ids.new_id();
@@ -138,9 +130,9 @@ pub async fn refuse_unreadable(
     request: ChangeRequest<'_>,
     mistakes: Vec<Invalid>,
 ) -> Result<Written, UseCaseError> {
-    request.caller.require_scope(Scope::CasesWrite)?;
+    writing.require_write(&request).await?;
     if request.claim.is_none() && !request.dry_run {
         return Err(UseCaseError::KeyMissing);
     }
-    writing.change(request, |_, _| Err(UseCaseError::Invalid(mistakes.clone()))).await
+    writing.change(request, |_| Ok(()), |_, _| Err(UseCaseError::Invalid(mistakes.clone()))).await
 }

@@ -1,7 +1,8 @@
 //! The one way a case is written: a wrapper around every deciding function.
 //!
 //! 1. Load the case and the answer stored under the key, in one round trip.
-//! 2. A case the actor may not see does not exist (and the attempt is recorded).
+//! 2. A case the actor may not see does not exist (and the attempt is recorded); what it may never do on a case that it
+//!    sees is refused (403, recorded), before a stored answer could be read.
 //! 3. A finished request with the same key is answered from the store.
 //! 4. The client's version must be the current one (428, 412).
 //! 5. The domain decides (403, 409, 422, or the case after).
@@ -16,6 +17,7 @@ use docket_domain::audit::Outcome;
 use docket_domain::case::visibility::may_see;
 use docket_domain::case::{Case, Refusal};
 use docket_domain::ids::CaseId;
+use docket_domain::principal::Scope;
 use time::{Duration, OffsetDateTime};
 
 use super::write_draft::{self, Act, Decision};
@@ -62,14 +64,25 @@ pub struct ChangeRequest<'a> {
 impl CaseWriting {
     /// Changes a case by what `decide` makes of it; see the steps at the top of this file.
     #[tracing::instrument(name = "unit_of_work", skip_all, fields(action = request.action))]
-    pub async fn change<D>(&self, request: ChangeRequest<'_>, mut decide: D) -> Result<Written, UseCaseError>
+    ///
+    /// `authorize` judges the actor on the case whatever state it is in; `decide` everything else.
+    pub async fn change<A, D>(
+        &self,
+        request: ChangeRequest<'_>,
+        authorize: A,
+        mut decide: D,
+    ) -> Result<Written, UseCaseError>
     where
+        A: Fn(&Case) -> Result<(), Refusal> + Send,
         D: FnMut(&Case, OffsetDateTime) -> Result<Decision, UseCaseError> + Send,
     {
         for _ in 0..ATTEMPTS {
             let loaded = self.load(&request).await?;
             let now = self.clock.now();
             let stored = self.visible(&request, loaded.case, now).await?;
+            if let Err(refusal) = authorize(&stored.case) {
+                return Err(self.deny(request.caller, stored, request.action, refusal, request.dry_run).await?);
+            }
             if let Some(written) = self.replay(request.caller, request.claim, loaded.answer, now).await? {
                 return Ok(written);
             }
@@ -144,15 +157,63 @@ impl CaseWriting {
         outcome: Outcome,
     ) -> Result<(), UseCaseError> {
         let status = if outcome == Outcome::Allowed { 200 } else { 404 };
+        self.record_as(caller, &mut stored, action, outcome, (status, None)).await
+    }
+
+    /// Records on the case's chain that the actor, not the case or the input, was the cause of a refusal, and gives the
+    /// error to answer with. A dry run leaves no record.
+    pub async fn deny(
+        &self,
+        caller: &Caller,
+        mut stored: StoredCase,
+        action: &str,
+        refusal: Refusal,
+        dry_run: bool,
+    ) -> Result<UseCaseError, UseCaseError> {
+        if !dry_run {
+            self.record_as(caller, &mut stored, action, Outcome::Denied, (403, Some(&refusal))).await?;
+        }
+        Ok(UseCaseError::refused(refusal))
+    }
+
+    /// Fails unless the credential may write cases; a refusal is recorded on the case's chain, if there is the case.
+    pub async fn require_write(&self, request: &ChangeRequest<'_>) -> Result<(), UseCaseError> {
+        let Err(error) = request.caller.require_scope(Scope::CasesWrite) else { return Ok(()) };
+        let tenant = request.caller.actor.tenant_id;
+        if !request.dry_run
+            && let Some(stored) = self.store.load(tenant, request.case_id, None).await?.case
+        {
+            let refusal = Refusal::NotAllowed { by_role: true, reason: error.to_string() };
+            self.deny(request.caller, stored, request.action, refusal, false).await?;
+        }
+        Err(error)
+    }
+
+    /// The answer stored under the key for this very request, for a case that is gone.
+    pub async fn answer_after_deletion(&self, caller: &Caller, claim: &Claim) -> Result<Option<Written>, UseCaseError> {
+        let scope = KeyScope { principal_id: caller.actor.principal_id, key: &claim.key };
+        let answer = self.store.load_answer(caller.actor.tenant_id, scope).await?;
+        let same = answer.filter(|answer| answer.fingerprint == claim.fingerprint);
+        self.replay(caller, Some(claim), same, self.clock.now()).await
+    }
+
+    async fn record_as(
+        &self,
+        caller: &Caller,
+        stored: &mut StoredCase,
+        action: &str,
+        outcome: Outcome,
+        (status, refusal): (u16, Option<&Refusal>),
+    ) -> Result<(), UseCaseError> {
         let rendered = Rendered { status, etag: None, location: None, body: String::new() };
         for _ in 0..ATTEMPTS {
             let act = self.act(caller, None, Some(&rendered), self.clock.now());
-            let write = write_draft::recorded(&act, &stored, action.to_owned(), outcome, None)?;
+            let write = write_draft::recorded(&act, stored, action.to_owned(), outcome, refusal)?;
             if self.settle(&write, self.store.commit(&write).await?)? {
                 return Ok(());
             }
             match self.store.load(caller.actor.tenant_id, stored.case.id, None).await?.case {
-                Some(fresh) => stored = fresh,
+                Some(fresh) => *stored = fresh,
                 None => return Ok(()),
             }
         }

@@ -8,11 +8,9 @@
 //!
 //! A crash between 2 and 3 leaves content that no row knows, one before 4 staged bytes: the sweeper removes both.
 
-use docket_domain::case::transitions::roles_allowing;
+use docket_domain::audit::Outcome;
 use docket_domain::case::visibility::may_see;
-use docket_domain::case::{Command, CommandInput};
-use docket_domain::ids::CaseId;
-use docket_domain::principal::Scope;
+use docket_domain::case::{Command, CommandInput, decide};
 
 use super::receive_file::{Received, discard};
 use crate::application::cases::CaseWriting;
@@ -20,28 +18,27 @@ use crate::application::cases::transition_case::{StoredFile, TransitionCommand, 
 use crate::application::cases::unit_of_work::ChangeRequest;
 use crate::application::error::UseCaseError;
 use crate::application::ports::{BlobStore, CaseReader};
-use crate::application::request::{Caller, Claim, Written};
+use crate::application::request::Written;
 
-/// Decides before any byte is taken in whether the upload can succeed at all.
+/// Decides before any byte is taken in whether the upload can succeed at all; who may not is recorded.
 pub async fn admit_upload(
     cases: &dyn CaseReader,
-    caller: &Caller,
-    case_id: CaseId,
-    claim: Option<&Claim>,
+    writing: &CaseWriting,
+    request: &ChangeRequest<'_>,
 ) -> Result<(), UseCaseError> {
-    caller.require_scope(Scope::CasesWrite)?;
+    let ChangeRequest { caller, case_id, claim, action, .. } = *request;
+    writing.require_write(request).await?;
     if claim.is_none() {
         return Err(UseCaseError::KeyMissing);
     }
-    let stored = cases.get(caller.actor.tenant_id, case_id).await?;
-    if !stored.is_some_and(|stored| may_see(&caller.actor, &stored.case)) {
+    let stored = cases.get(caller.actor.tenant_id, case_id).await?.ok_or(UseCaseError::NotFound("case"))?;
+    if !may_see(&caller.actor, &stored.case) {
+        writing.record_look(caller, stored, action, Outcome::Denied).await?;
         return Err(UseCaseError::NotFound("case"));
     }
-    let mut roles = roles_allowing(Command::AddEvidence);
-    if roles.any(|role| caller.actor.roles.has(role)) {
-        Ok(())
-    } else {
-        Err(UseCaseError::Forbidden("your roles do not allow adding evidence".to_owned()))
+    match decide::authorize(&stored.case, Command::AddEvidence, &caller.actor) {
+        Ok(()) => Ok(()),
+        Err(refusal) => Err(writing.deny(caller, stored, action, refusal, false).await?),
     }
 }
 

@@ -57,7 +57,8 @@ impl Admission {
             on_behalf_of: None,
         };
         let caller = Caller { actor, request_id: String::new(), trace_id: String::new(), traceparent: None };
-        let act = Act { caller: &caller, target: Target::Existing(tenant), claim: None, presenter: &Silent };
+        let (target, attempted) = (Target::Existing(tenant), "principal.admit");
+        let act = Act { caller: &caller, target, claim: None, presenter: &Silent, attempted };
         match self.writing.carry_out(act, &Note { admission: self, identity }).await {
             Ok(_) => Ok(()),
             Err(UseCaseError::Store(error)) => Err(error.into()),

@@ -8,11 +8,14 @@ use serde_json::Value;
 use time::OffsetDateTime;
 
 use super::unit_of_work::{
-    Act, Decide, Decision, Forget, Subject, Target, TenancyPresenter, TenancyWriting, require_admin, require_claim,
+    Act, Decide, Decision, Forget, Subject, Target, TenancyPresenter, TenancyWriting, require_claim,
 };
 use crate::application::error::{Invalid, UseCaseError};
 use crate::application::ports::tenancy_store::Effect;
 use crate::application::request::{Caller, Claim, Written};
+
+/// What the record of a denial says was attempted.
+const ATTEMPTED: &str = "principal.create";
 
 /// Who is to be created.
 #[derive(Debug, Clone)]
@@ -33,9 +36,9 @@ pub async fn create_principal(
     new: Result<NewPrincipal, Vec<Invalid>>,
     presenter: &dyn TenancyPresenter,
 ) -> Result<Written, UseCaseError> {
-    require_admin(caller)?;
+    writing.require_admin(caller, ATTEMPTED).await?;
     let claim = require_claim(caller, claim)?;
-    let act = Act { caller, target: Target::Existing(caller.actor.tenant_id), claim, presenter };
+    let act = Act { caller, target: Target::Existing(caller.actor.tenant_id), claim, presenter, attempted: ATTEMPTED };
     writing.carry_out(act, &CreatePrincipal { writing, new }).await
 }
 

@@ -8,11 +8,14 @@ use serde_json::Value;
 use time::OffsetDateTime;
 
 use super::unit_of_work::{
-    Act, Decide, Decision, Forget, Subject, Target, TenancyPresenter, TenancyWriting, require_claim, require_operator,
+    Act, Decide, Decision, Forget, Subject, Target, TenancyPresenter, TenancyWriting, require_claim,
 };
 use crate::application::error::{Invalid, UseCaseError};
 use crate::application::ports::tenancy_store::Effect;
 use crate::application::request::{Caller, Claim, Written};
+
+/// What the record of a denial says was attempted.
+const ATTEMPTED: &str = "tenant.create";
 
 /// What a new tenant is called.
 #[derive(Debug, Clone)]
@@ -33,10 +36,10 @@ pub async fn create_tenant(
     new: Result<NewTenant, Vec<Invalid>>,
     presenter: &dyn TenancyPresenter,
 ) -> Result<Written, UseCaseError> {
-    require_operator(caller)?;
+    writing.require_operator(caller, ATTEMPTED).await?;
     let claim = require_claim(caller, claim)?;
     let id = TenantId(writing.clock.new_id());
-    let act = Act { caller, target: Target::New(id), claim, presenter };
+    let act = Act { caller, target: Target::New(id), claim, presenter, attempted: ATTEMPTED };
     let decide = CreateTenant { writing, id, new, role: Role::Admin };
     writing.carry_out(act, &decide).await
 }
@@ -57,7 +60,7 @@ pub async fn create_operator(
     let target = if exists { Target::Existing(id) } else { Target::New(id) };
     let new =
         NewTenant { name: "platform".to_owned(), display_name: "The platform".to_owned(), admin: Some(display_name) };
-    let act = Act { caller, target, claim: None, presenter };
+    let act = Act { caller, target, claim: None, presenter, attempted: ATTEMPTED };
     writing.carry_out(act, &CreateTenant { writing, id, new: Ok(new), role: Role::Operator }).await
 }
 

@@ -7,6 +7,7 @@ pub mod create_key;
 pub mod create_principal;
 pub mod create_tenant;
 pub mod credential_memory;
+mod denials;
 pub mod directory;
 pub mod revoke_key;
 pub mod rotate_key;

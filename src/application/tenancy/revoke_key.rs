@@ -5,13 +5,14 @@ use docket_domain::ids::ApiKeyId;
 use docket_domain::tenancy::{ApiKey, Tenant};
 use time::OffsetDateTime;
 
-use super::unit_of_work::{
-    Act, Decide, Decision, Forget, Subject, Target, TenancyPresenter, TenancyWriting, require_admin,
-};
+use super::unit_of_work::{Act, Decide, Decision, Forget, Subject, Target, TenancyPresenter, TenancyWriting};
 use crate::application::error::UseCaseError;
 use crate::application::ports::StoreError;
 use crate::application::ports::tenancy_store::Effect;
 use crate::application::request::{Caller, Claim, Written};
+
+/// What the record of a denial says was attempted.
+const ATTEMPTED: &str = "api_key.revoke";
 
 /// Revokes a key of the caller's tenant. Only its administrators may.
 pub async fn revoke_key(
@@ -21,8 +22,8 @@ pub async fn revoke_key(
     id: ApiKeyId,
     presenter: &dyn TenancyPresenter,
 ) -> Result<Written, UseCaseError> {
-    require_admin(caller)?;
-    let act = Act { caller, target: Target::Existing(caller.actor.tenant_id), claim, presenter };
+    writing.require_admin(caller, ATTEMPTED).await?;
+    let act = Act { caller, target: Target::Existing(caller.actor.tenant_id), claim, presenter, attempted: ATTEMPTED };
     writing.carry_out(act, &RevokeKey { writing, id }).await
 }
 

@@ -7,11 +7,14 @@ use serde_json::Value;
 use time::{Duration, OffsetDateTime};
 
 use super::unit_of_work::{
-    Act, Decide, Decision, Forget, Subject, Target, TenancyPresenter, TenancyWriting, require_admin, require_claim,
+    Act, Decide, Decision, Forget, Subject, Target, TenancyPresenter, TenancyWriting, require_claim,
 };
 use crate::application::error::{Invalid, UseCaseError};
 use crate::application::ports::tenancy_store::Effect;
 use crate::application::request::{Caller, Claim, Written};
+
+/// What the record of a denial says was attempted.
+const ATTEMPTED: &str = "api_key.rotate";
 
 /// Rotates a live key of the caller's tenant. `overlap` is how long the old one stays valid, zero to seven days; it never
 /// lives longer than it would have.
@@ -23,9 +26,9 @@ pub async fn rotate_key(
     overlap: Result<Duration, Vec<Invalid>>,
     presenter: &dyn TenancyPresenter,
 ) -> Result<Written, UseCaseError> {
-    require_admin(caller)?;
+    writing.require_admin(caller, ATTEMPTED).await?;
     let claim = require_claim(caller, claim)?;
-    let act = Act { caller, target: Target::Existing(caller.actor.tenant_id), claim, presenter };
+    let act = Act { caller, target: Target::Existing(caller.actor.tenant_id), claim, presenter, attempted: ATTEMPTED };
     writing.carry_out(act, &RotateKey { writing, id, overlap }).await
 }
 

@@ -5,13 +5,14 @@ use docket_domain::ids::TenantId;
 use docket_domain::tenancy::Tenant;
 use time::OffsetDateTime;
 
-use super::unit_of_work::{
-    Act, Decide, Decision, Forget, Subject, Target, TenancyPresenter, TenancyWriting, require_operator,
-};
+use super::unit_of_work::{Act, Decide, Decision, Forget, Subject, Target, TenancyPresenter, TenancyWriting};
 use crate::application::error::{Invalid, UseCaseError};
 use crate::application::ports::StoreError;
 use crate::application::ports::tenancy_store::Effect;
 use crate::application::request::{Caller, Claim, Written};
+
+/// What the record of a denial says was attempted.
+const ATTEMPTED: &str = "tenant.suspend";
 
 /// Sets whether the tenant is suspended. The platform itself cannot be.
 pub async fn suspend_tenant(
@@ -22,11 +23,11 @@ pub async fn suspend_tenant(
     suspended: Result<bool, Vec<Invalid>>,
     presenter: &dyn TenancyPresenter,
 ) -> Result<Written, UseCaseError> {
-    require_operator(caller)?;
+    writing.require_operator(caller, ATTEMPTED).await?;
     if id == TenantId::PLATFORM {
         return Err(UseCaseError::NotFound("tenant"));
     }
-    let act = Act { caller, target: Target::Existing(id), claim, presenter };
+    let act = Act { caller, target: Target::Existing(id), claim, presenter, attempted: ATTEMPTED };
     writing.carry_out(act, &SuspendTenant { suspended }).await
 }
 

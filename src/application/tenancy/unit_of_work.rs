@@ -30,7 +30,7 @@ use crate::application::ports::{Clock, Randomness, StoreError};
 use crate::application::request::{Caller, Claim, Rendered, Written};
 
 /// How often an act begins again because the tenant's chain moved under it.
-const ATTEMPTS: u32 = 32;
+pub(super) const ATTEMPTS: u32 = 32;
 
 /// The parts that every administrative use case needs.
 #[derive(Clone)]
@@ -76,6 +76,8 @@ pub struct Act<'a> {
     pub claim: Option<&'a Claim>,
     /// Words the answer.
     pub presenter: &'a dyn TenancyPresenter,
+    /// What is attempted, in dotted words, for the record of a denial.
+    pub attempted: &'static str,
 }
 
 /// The tenant acted upon.
@@ -140,7 +142,12 @@ impl TenancyWriting {
                     (id, Some(tenant), head)
                 }
             };
-            let decision = decide.decide(tenant.as_ref(), now).await?;
+            let decision = match decide.decide(tenant.as_ref(), now).await {
+                Err(denied @ UseCaseError::Forbidden(_)) => {
+                    return Err(self.denied(act.caller, act.attempted, denied).await?);
+                }
+                decided => decided?,
+            };
             let rendered = act.presenter.done(&decision.subject, decision.created, decision.secret.as_deref());
             let forget = decision.forget.clone();
             let write = self.draft(&act, tenant_id, head, decision, now)?;
@@ -249,8 +256,27 @@ fn record(
             side["id"] = after["id"].clone();
         }
     }
-    let Caller { actor, request_id, trace_id, .. } = act.caller;
+    let actor = &act.caller.actor;
     Ok(AuditRecord {
+        http_status: (!actor.roles.has(Role::System)).then_some(rendered.status),
+        idempotency_key_hash: act.claim.map(|claim| claim.key.hash()),
+        before: known.then_some(left),
+        after: Some(if known { right } else { after }),
+        diff: known.then_some(patch),
+        ..attempt(act.caller, tenant_id, decision.action, Outcome::Allowed, now)
+    })
+}
+
+/// The record of an act of which nothing but the attempt is known.
+pub(super) fn attempt(
+    caller: &Caller,
+    tenant_id: TenantId,
+    action: &str,
+    outcome: Outcome,
+    now: OffsetDateTime,
+) -> AuditRecord {
+    let Caller { actor, request_id, trace_id, .. } = caller;
+    AuditRecord {
         seq: 0,
         tenant_id,
         chain_id: tenant_id.0,
@@ -260,21 +286,21 @@ fn record(
         actor_roles: actor.roles,
         on_behalf_of: actor.on_behalf_of,
         agent_run_id: None,
-        action: decision.action.to_owned(),
-        outcome: Outcome::Allowed,
-        http_status: (!actor.roles.has(Role::System)).then_some(rendered.status),
+        action: action.to_owned(),
+        outcome,
+        http_status: None,
         request_id: request_id.clone(),
         trace_id: trace_id.clone(),
-        idempotency_key_hash: act.claim.map(|claim| claim.key.hash()),
+        idempotency_key_hash: None,
         reason: None,
         states: StateChange { from: None, to: None },
         case_version: None,
         guard_results: None,
-        before: known.then_some(left),
-        after: Some(if known { right } else { after }),
-        diff: known.then_some(patch),
+        before: None,
+        after: None,
+        diff: None,
         occurred_at: now,
-    })
+    }
 }
 
 /// Fails unless the caller administers its tenant.

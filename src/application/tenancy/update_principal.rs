@@ -6,13 +6,14 @@ use docket_domain::principal::{Role, Roles};
 use docket_domain::tenancy::{Principal, Tenant, may_grant};
 use time::OffsetDateTime;
 
-use super::unit_of_work::{
-    Act, Decide, Decision, Forget, Subject, Target, TenancyPresenter, TenancyWriting, require_admin,
-};
+use super::unit_of_work::{Act, Decide, Decision, Forget, Subject, Target, TenancyPresenter, TenancyWriting};
 use crate::application::error::{Invalid, UseCaseError};
 use crate::application::ports::StoreError;
 use crate::application::ports::tenancy_store::Effect;
 use crate::application::request::{Caller, Claim, Written};
+
+/// What the record of a denial says was attempted.
+const ATTEMPTED: &str = "principal.update";
 
 /// What changes; none leaves it as it is.
 #[derive(Debug, Clone, Default)]
@@ -34,8 +35,8 @@ pub async fn update_principal(
     changes: Result<PrincipalChanges, Vec<Invalid>>,
     presenter: &dyn TenancyPresenter,
 ) -> Result<Written, UseCaseError> {
-    require_admin(caller)?;
-    let act = Act { caller, target: Target::Existing(caller.actor.tenant_id), claim, presenter };
+    writing.require_admin(caller, ATTEMPTED).await?;
+    let act = Act { caller, target: Target::Existing(caller.actor.tenant_id), claim, presenter, attempted: ATTEMPTED };
     writing.carry_out(act, &UpdatePrincipal { writing, caller, id, changes }).await
 }
 

@@ -100,7 +100,8 @@ pub async fn patch_case(
 /// Delete a draft or withdrawn case; its audit trail stays.
 #[utoipa::path(delete, path = "/v1/cases/{id}", tag = "cases",
     params(("id" = Uuid, Path, description = "The case"),
-        ("If-Match" = String, Header, description = "The ETag of the version you saw")),
+        ("If-Match" = String, Header, description = "The ETag of the version you saw"),
+        ("Idempotency-Key" = Option<String>, Header, description = "Optional: with it a retry gets the first answer instead of 404")),
     responses(
         (status = 200, description = "The case as it was last", body = CaseBody<'static>),
         (status = "4XX", description = "A problem", body = ProblemBody, content_type = "application/problem+json"),
@@ -111,12 +112,13 @@ pub async fn remove_case(
     PathId(id): PathId,
     headers: WriteHeaders,
 ) -> Result<Response, Problem> {
+    let claim = headers.claim(b"");
     let presenter = HttpPresenter::new(&state, &caller.request_id, Created::Deleted);
     let request = ChangeRequest {
         caller: &caller,
         case_id: CaseId(id),
         if_match: headers.if_match,
-        claim: None,
+        claim: claim.as_ref(),
         dry_run: false,
         presenter: &presenter,
         action: "case.delete",

@@ -109,7 +109,17 @@ pub async fn post_evidence(
     request: Request,
 ) -> Result<Response, Problem> {
     let early = headers.claim(b"");
-    admit_upload(state.cases.as_ref(), &caller, CaseId(id), early.as_ref()).await?;
+    let presenter = HttpPresenter::new(&state, &caller.request_id, Created::OnCase("evidence"));
+    let change = ChangeRequest {
+        caller: &caller,
+        case_id: CaseId(id),
+        if_match: headers.if_match,
+        claim: early.as_ref(),
+        dry_run: false,
+        presenter: &presenter,
+        action: "case.add_evidence",
+    };
+    admit_upload(state.cases.as_ref(), &state.writing, &change).await?;
     let form = Multipart::from_request(request, &()).await.map_err(|_| {
         let detail = "send the file as `multipart/form-data` with a boundary and a part named `file`";
         Problem::new(ProblemKind::UnsupportedMediaType, detail)
@@ -119,16 +129,7 @@ pub async fn post_evidence(
     let digest = hex::encode(received.address.sha256);
     let fingerprint = serde_json::json!([digest, received.file_name, description]).to_string();
     let claim = headers.claim(fingerprint.as_bytes());
-    let presenter = HttpPresenter::new(&state, &caller.request_id, Created::OnCase("evidence"));
-    let change = ChangeRequest {
-        caller: &caller,
-        case_id: CaseId(id),
-        if_match: headers.if_match,
-        claim: claim.as_ref(),
-        dry_run: false,
-        presenter: &presenter,
-        action: "case.add_evidence",
-    };
+    let change = ChangeRequest { claim: claim.as_ref(), ..change };
     let written = add_evidence(state.blobs.as_ref(), &state.writing, change, received, description).await?;
     Ok(respond(written))
 }
