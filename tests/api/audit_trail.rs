@@ -306,3 +306,67 @@ async fn verification_beside_running_writers_finds_nothing_wrong() {
     };
     tokio::join!(writing, verifying);
 }
+
+/// Verifies in parts of this many chains; the parts' verdicts.
+async fn verify_in_parts(app: &TestApp, limit: u32, more: &str) -> Vec<Value> {
+    let mut parts: Vec<Value> = Vec::new();
+    loop {
+        let next = parts.last().map(|part| part["next"].as_str().map(str::to_owned));
+        let cursor = match next {
+            Some(None) => return parts,
+            Some(Some(next)) => format!("&cursor={next}"),
+            None => String::new(),
+        };
+        let answer = app.get(&format!("/v1/audit/verify?limit={limit}{cursor}{more}"), Role::Auditor).await;
+        assert_eq!(answer.status, 200, "{}", answer.text);
+        parts.push(answer.json());
+        assert!(parts.len() < 50, "no end in sight");
+    }
+}
+
+fn sum(parts: &[Value], member: &str) -> u64 {
+    parts.iter().map(|part| part[member].as_u64().unwrap()).sum()
+}
+
+#[tokio::test]
+async fn a_trail_verified_in_parts_gets_the_same_verdict_as_at_once() {
+    let app = TestApp::start().await;
+    let mut ids = Vec::new();
+    for _ in 0..4 {
+        ids.push(worked_case(&app).await);
+    }
+    checkpoint(&app).await;
+    let sealed = checkpoint(&app).await;
+    let whole = verify(&app).await;
+    assert!(whole["next"].is_null());
+    for limit in [1, 2, 100] {
+        let parts = verify_in_parts(&app, limit, "").await;
+        assert_eq!(parts.len() > 1, limit < 100);
+        assert!(parts.iter().all(|part| part["valid"] == true), "{parts:?}");
+        for member in ["chains", "records", "checkpoints"] {
+            assert_eq!(json!(sum(&parts, member)), whole[member], "{member} in parts of {limit}");
+        }
+    }
+    let witness = format!("&witness={}:{}", sealed["number"], sealed["digest"].as_str().unwrap());
+    assert!(verify_in_parts(&app, 1, &witness).await.iter().all(|part| part["valid"] == true));
+    let record = format!("UPDATE docket.audit_events SET action = 'x' WHERE chain_id = '{}' AND seq = 2", ids[2]);
+    tamper(&app, &[record]).await;
+    let faulty: Vec<_> = verify_in_parts(&app, 1, "").await.into_iter().filter(|part| part["valid"] == false).collect();
+    assert_eq!(faulty.len(), 1, "one part names the fault: {faulty:?}");
+    assert_eq!(faulty[0]["faults"][0]["chain_id"], ids[2]);
+    let unknown = format!("&witness=9:{}", "0".repeat(64));
+    assert_eq!(verify_in_parts(&app, 1, &unknown).await.last().unwrap()["valid"], false);
+}
+
+#[tokio::test]
+async fn the_cursor_of_a_verification_is_bound_to_the_tenant_and_the_witness() {
+    let app = TestApp::start().await;
+    worked_case(&app).await;
+    let next = verify_in_parts(&app, 1, "").await[0]["next"].as_str().unwrap().to_owned();
+    let witness = format!("&witness=9:{}", "0".repeat(64));
+    let path = format!("/v1/audit/verify?cursor={next}");
+    app.get(&format!("{path}{witness}"), Role::Auditor).await.assert_problem(400, "invalid-cursor");
+    let foreign = &app.tenants[1].keys[&Role::Auditor];
+    Answer::of(app.request(Method::GET, &path, foreign)).await.assert_problem(400, "invalid-cursor");
+    app.get(&path, Role::Supervisor).await.assert_problem(403, "forbidden");
+}

@@ -4,4 +4,5 @@ pub mod checkpoints;
 pub mod read_trail;
 pub mod verify_chains;
 pub mod verify_checkpoints;
+pub mod verify_part;
 pub mod verify_trail;

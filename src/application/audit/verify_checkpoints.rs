@@ -103,23 +103,51 @@ pub struct CheckpointReport {
     pub checkpoints: u64,
     /// The faults with the chain they concern, at most `max_faults` of them.
     pub faults: Vec<(Option<Uuid>, CheckpointFault)>,
+    /// Where to go on, when `max_heads` was reached before the end.
+    pub next: Option<CheckpointPlace>,
 }
 
-/// Verifies all checkpoints of a tenant and, if one is given, that the witness still stands.
+/// Where a verification of checkpoints goes on: after this one.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct CheckpointPlace {
+    /// Its number; 0 before the first.
+    pub number: u64,
+    /// The digest of its statement, which the next one must name.
+    pub digest: [u8; 32],
+    /// Whether the witness was met so far.
+    pub witnessed: bool,
+}
+
+/// How much is looked at in one go.
+#[derive(Debug, Clone, Copy)]
+pub struct CheckpointBounds {
+    /// Faults reported at most.
+    pub max_faults: usize,
+    /// No further checkpoint is begun when this many listed heads were read.
+    pub max_heads: u64,
+}
+
+/// Verifies the checkpoints of a tenant from a place on and, at their end, that the witness still stands if one is given.
 pub async fn verify_checkpoints(
     store: &dyn AuditStore,
     signer: &dyn Signer,
     tenant: TenantId,
     witness: Option<Witness>,
-    max_faults: usize,
+    from: CheckpointPlace,
+    bounds: CheckpointBounds,
 ) -> Result<CheckpointReport, UseCaseError> {
+    let max_faults = bounds.max_faults;
     let mut report = CheckpointReport::default();
-    let (mut number, mut previous) = (0, [0; 32]);
-    let mut witnessed = witness.is_none();
+    let CheckpointPlace { mut number, digest: mut previous, mut witnessed } = from;
+    let mut heads = 0;
     loop {
         let page = store.checkpoints(tenant, number, CHECKPOINTS_AT_ONCE).await?;
         let full = page.len() == CHECKPOINTS_AT_ONCE as usize;
         for checkpoint in page {
+            if heads >= bounds.max_heads {
+                report.next = Some(CheckpointPlace { number, digest: previous, witnessed });
+                return Ok(report);
+            }
             let statement = checkpoint.statement;
             report.checkpoints += 1;
             report
@@ -127,6 +155,7 @@ pub async fn verify_checkpoints(
                 .extend(statement_faults(signer, &checkpoint, number + 1, previous).map(|fault| (None, fault)));
             report.faults.extend(listed_faults(store, tenant, &checkpoint, max_faults).await?);
             report.faults.truncate(max_faults);
+            heads += statement.heads;
             (number, previous) = (statement.number, statement.digest());
             witnessed |= witness == Some(Witness { number, digest: previous });
         }

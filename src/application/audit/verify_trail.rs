@@ -6,14 +6,15 @@ use uuid::Uuid;
 
 use super::read_trail::{TrailReading, admit_to_trail, require_role};
 use super::verify_chains::{ChainReport, verify_chains};
-use super::verify_checkpoints::{Witness, verify_checkpoints};
+use super::verify_checkpoints::Witness;
+use super::verify_part::{Budget, Place, verify_part};
 use crate::application::error::UseCaseError;
 use crate::application::ports::Signer;
 use crate::application::ports::audit_store::AuditStore;
 use crate::application::request::Caller;
 
-/// Chains verified at once.
-const CHAINS_AT_ONCE: u32 = 500;
+/// What is verified between two reports of progress.
+const STEP: Budget = Budget { chains: 500, records: 100_000 };
 /// Faults reported at most; the verdict is the same after the first.
 pub const MAX_FAULTS: usize = 100;
 /// Roles that verify the whole trail of their tenant.
@@ -39,6 +40,8 @@ pub struct TrailReport {
     pub checkpoints: u64,
     /// What is wrong, at most [`MAX_FAULTS`]; empty when all is well.
     pub faults: Vec<TrailFault>,
+    /// Where to go on; none when the trail was verified to its end.
+    pub next: Option<Place>,
 }
 
 /// Verifies the trail of one case for a caller who may read it.
@@ -56,16 +59,18 @@ pub async fn verify_case_trail(
     Ok(report)
 }
 
-/// Verifies the whole trail of the caller's tenant, for auditors.
-pub async fn verify_tenant_trail(
+/// Verifies a part of the trail of the caller's tenant, for auditors; `next` in the report says where to go on.
+pub async fn verify_tenant_part(
     store: &dyn AuditStore,
     signer: &dyn Signer,
     caller: &Caller,
     witness: Option<Witness>,
+    from: Place,
+    budget: Budget,
 ) -> Result<TrailReport, UseCaseError> {
     caller.require_scope(Scope::AuditRead)?;
     require_role(&caller.actor, VERIFIES_ALL, "the whole trail", "auditor")?;
-    verify_trail(store, signer, caller.actor.tenant_id, witness, |_| {}).await
+    verify_part(store, signer, caller.actor.tenant_id, witness, from, budget).await
 }
 
 /// Verifies all chains and checkpoints of a tenant; `progress` is told the number of chains done.
@@ -77,28 +82,16 @@ pub async fn verify_trail(
     mut progress: impl FnMut(u64) + Send,
 ) -> Result<TrailReport, UseCaseError> {
     let mut report = TrailReport::default();
-    let mut after = None;
-    loop {
-        let chains = store.chains(tenant, after, CHAINS_AT_ONCE).await?;
-        let Some(last) = chains.last() else { break };
-        after = Some(*last);
-        for chain in verify_chains(store, tenant, &chains).await? {
-            report.chains += 1;
-            report.records += chain.head.seq;
-            if let Some(fault) = chain.fault.filter(|_| report.faults.len() < MAX_FAULTS) {
-                let chain_id = chain.chain_id;
-                let detail = format!("chain {chain_id}: {fault}");
-                report.faults.push(TrailFault { chain_id: Some(chain_id), detail });
-            }
-        }
+    let mut place = Some(Place::START);
+    while let Some(from) = place {
+        let part = verify_part(store, signer, tenant, witness, from, STEP).await?;
+        report.chains += part.chains;
+        report.records += part.records;
+        report.checkpoints += part.checkpoints;
+        report.faults.extend(part.faults);
+        report.faults.truncate(MAX_FAULTS);
+        place = part.next;
         progress(report.chains);
     }
-    let room = MAX_FAULTS.saturating_sub(report.faults.len()).max(1);
-    let found = verify_checkpoints(store, signer, tenant, witness, room).await?;
-    report.checkpoints = found.checkpoints;
-    report.faults.extend(found.faults.into_iter().map(|(chain_id, fault)| {
-        let place = chain_id.map(|chain| format!("chain {chain}: ")).unwrap_or_default();
-        TrailFault { chain_id, detail: format!("{place}{fault}") }
-    }));
     Ok(report)
 }

@@ -13,10 +13,16 @@ use super::problem::{Problem, ProblemBody};
 use super::state::ApiState;
 use crate::application::audit::read_trail::{TrailReading, read_administrative_trail, read_trail};
 use crate::application::audit::verify_checkpoints::Witness;
-use crate::application::audit::verify_trail::{verify_case_trail, verify_tenant_trail};
+use crate::application::audit::verify_part::{Budget, Place};
+use crate::application::audit::verify_trail::{verify_case_trail, verify_tenant_part};
 use crate::application::error::UseCaseError;
 use crate::application::ports::audit_store::{StoredRecord, TrailRange};
 use crate::application::request::Caller;
+
+/// Chains in one part of a verification at most.
+const CHAINS_IN_A_PART: u32 = 10_000;
+/// Records after which a part ends: a few seconds' work, far below the time limit of a request.
+const RECORDS_IN_A_PART: u64 = 100_000;
 
 /// One page of a trail.
 #[derive(Debug, Serialize, ToSchema)]
@@ -135,13 +141,19 @@ pub struct TrailVerdict {
     pub checkpoints: u64,
     /// What is wrong, at most 100.
     pub faults: Vec<FaultBody>,
+    /// The cursor of the next part; absent when the trail was verified to its end. The verdict on the whole trail is
+    /// valid if that on each part is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub next: Option<String>,
 }
 
-/// Verify all chains and checkpoints of the tenant, for auditors. On large tenants prefer `docket audit verify`, which
-/// has no time limit.
+/// Verify chains and checkpoints of the tenant, for auditors: all at once where they fit into one request, else in
+/// parts. Follow `next` until it is absent; verdict and counts are of each part alone.
 #[utoipa::path(get, path = "/v1/audit/verify", tag = "audit",
-    params(("witness" = Option<String>, Query,
-        description = "A checkpoint that you wrote down, as NUMBER:DIGEST; it must still be there")),
+    params(("limit" = Option<u32>, Query, description = "Chains in one part, 10000 by default and at most"),
+        ("cursor" = Option<String>, Query, description = "`next` of the part before"),
+        ("witness" = Option<String>, Query,
+        description = "A checkpoint that you wrote down, as NUMBER:DIGEST; it must still be there; the same for every part")),
     responses(
         (status = 200, description = "The verdict", body = TrailVerdict),
         (status = "4XX", description = "A problem", body = ProblemBody, content_type = "application/problem+json"),
@@ -152,12 +164,23 @@ pub async fn verify_tenant(
     mut query: Query,
 ) -> Result<Json<TrailVerdict>, Problem> {
     let witness = query.value::<Witness>("witness");
+    let chains = query.limit(CHAINS_IN_A_PART, CHAINS_IN_A_PART);
+    let cursor = query.text("cursor");
     query.finish()?;
-    let report = verify_tenant_trail(state.audit.as_ref(), state.signer.as_ref(), &caller, witness).await?;
+    let (tenant, bound) = (caller.actor.tenant_id, format!("audit-verify|{witness:?}"));
+    let unreadable = UseCaseError::InvalidCursor("it holds no position");
+    let from = match cursor.map(|cursor| state.cursors.open(tenant, &bound, &cursor)).transpose()? {
+        Some(bytes) => Place::from_bytes(&bytes).ok_or(unreadable)?,
+        None => Place::START,
+    };
+    let budget = Budget { chains, records: RECORDS_IN_A_PART };
+    let (store, signer) = (state.audit.as_ref(), state.signer.as_ref());
+    let report = verify_tenant_part(store, signer, &caller, witness, from, budget).await?;
+    let next = report.next.map(|place| state.cursors.sign(tenant, &bound, &place.to_bytes()));
     let faults = report.faults.into_iter();
     let faults: Vec<_> = faults.map(|fault| FaultBody { chain_id: fault.chain_id, detail: fault.detail }).collect();
     let (chains, records, checkpoints) = (report.chains, report.records, report.checkpoints);
-    Ok(Json(TrailVerdict { valid: faults.is_empty(), chains, records, checkpoints, faults }))
+    Ok(Json(TrailVerdict { valid: faults.is_empty(), chains, records, checkpoints, faults, next }))
 }
 
 /// The parts that reading a trail needs.
