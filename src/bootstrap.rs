@@ -1,5 +1,6 @@
 //! The composition root: the only place that names both ports and adapters.
 
+mod tokens;
 mod worker;
 
 use std::sync::Arc;
@@ -32,6 +33,7 @@ use crate::entrypoints::http::rate_limits::RateLimits;
 use crate::entrypoints::http::state::{ApiParts, ApiState};
 use crate::entrypoints::http::{docs, metrics, problem_pages, router, server};
 use crate::telemetry;
+use tokens::Issuer;
 
 /// The adapters behind the ports, ready to be put into the service or a command.
 #[derive(Clone)]
@@ -125,11 +127,12 @@ impl Parts {
         vec![Arc::new(DatabaseProbe(self.pool.clone())), Arc::new(RowSecurityProbe(self.pool.clone()))]
     }
 
-    fn api_state(&self, config: &Config) -> anyhow::Result<ApiState> {
+    fn api_state(&self, config: &Config, issuer: Option<&Issuer>) -> anyhow::Result<ApiState> {
         let keys = Arc::new(PgKeyStore::new(self.pool.clone()));
         let memory = Duration::from_secs(config.security.api_key_cache_seconds);
         let memory = Arc::new(CredentialMemory::new(memory));
         let tenancy = self.tenancy(config, memory.clone());
+        let tokens = issuer.map(|issuer| issuer.verifier(&tenancy)).transpose()?;
         Ok(ApiState::new(ApiParts {
             writing: self.writing(config),
             cases: self.cases.clone(),
@@ -141,7 +144,7 @@ impl Parts {
             events: Arc::new(PgEventFeed::new(self.pool.clone())),
             clock: self.clock.clone(),
             tenancy,
-            authenticator: Arc::new(Authenticator::with_memory(keys, None, self.clock.clone(), memory)),
+            authenticator: Arc::new(Authenticator::with_memory(keys, tokens, self.clock.clone(), memory)),
             limits: RateLimits::new(&config.limits),
             cursors: CursorSigner::new(cursor_key(config)?),
             public_url: config.public_url(),
@@ -189,13 +192,18 @@ pub async fn run(
     let upkeep = tokio::spawn(telemetry::metrics::upkeep());
     let pool_gauges = tokio::spawn(pool::observe(parts.pool.clone()));
     let worker = worker::worker(&parts, &config)?;
-    let probes = parts.probes().into_iter().chain(worker.probes()).collect();
+    let issuer = Issuer::of(&config)?;
+    let mut probes: Vec<_> = parts.probes().into_iter().chain(worker.probes()).collect();
+    if let Some(issuer) = &issuer {
+        probes.push(issuer.probe());
+    }
     let health = HealthBoard::new(probes, shutdown.clone());
     let mut router = health.routes().merge(metrics::routes());
-    let mut quiet_clients = None;
+    let mut upkeep_of_api = Vec::new();
     if config.server.role.serves_api() {
-        let state = parts.api_state(&config)?;
-        quiet_clients = Some(tokio::spawn(forget_quiet_clients(state.clone())));
+        let state = parts.api_state(&config, issuer.as_ref())?;
+        upkeep_of_api.push(tokio::spawn(forget_quiet_clients(state.clone())));
+        upkeep_of_api.extend(issuer.map(|issuer| tokio::spawn(issuer.keep_keys())));
         let (api, document) = router::api(state);
         router = router.merge(api).merge(problem_pages::routes()).merge(docs::routes(document, &config.public_url()));
     }
@@ -210,7 +218,7 @@ pub async fn run(
     working.await.context("the worker panicked")?;
     upkeep.abort();
     pool_gauges.abort();
-    if let Some(task) = quiet_clients {
+    for task in upkeep_of_api {
         task.abort();
     }
     served?;

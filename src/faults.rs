@@ -30,6 +30,8 @@ pub enum Fault {
     ReplayWithoutFingerprint,
     /// A cursor is believed without its signature.
     CursorNotChecked,
+    /// A token for another service is accepted.
+    AnyAudience,
 }
 
 impl Fault {
@@ -47,6 +49,7 @@ impl Fault {
         (Self::AuditNotChained, "audit_not_chained"),
         (Self::ReplayWithoutFingerprint, "replay_without_fingerprint"),
         (Self::CursorNotChecked, "cursor_not_checked"),
+        (Self::AnyAudience, "any_audience"),
     ];
 
     /// Whether this is the fault that the process was started with.

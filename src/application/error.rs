@@ -96,6 +96,15 @@ pub enum UseCaseError {
     /// The credential is missing, unknown, expired or revoked.
     #[error("{0}")]
     Unauthenticated(&'static str),
+    /// The bearer token was not accepted; the words say what is wrong with it and nothing else.
+    #[error("{0}")]
+    InvalidToken(&'static str),
+    /// The bearer token is valid and grants nothing here.
+    #[error("{0}")]
+    PowerlessToken(&'static str),
+    /// Nothing can be said about the bearer token, because its issuer's keys cannot be had.
+    #[error("the issuer's signing keys cannot be fetched at the moment; retry")]
+    KeysUnavailable,
     /// A store or service failed.
     #[error(transparent)]
     Store(#[from] StoreError),

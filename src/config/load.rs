@@ -244,7 +244,7 @@ fn contradictions(config: &Config) -> Vec<Invalid> {
         config.storage.max_evidence_bytes.to_string(),
         "at most server.max_upload_bytes",
     );
-    let required = [("issuer", &oidc.issuer), ("audience", &oidc.audience), ("jwks_url", &oidc.jwks_url)];
+    let required = [("issuer", &oidc.issuer), ("audience", &oidc.audience)];
     for (name, value) in required {
         let key = format!("security.oidc.{name}");
         must(
@@ -254,9 +254,31 @@ fn contradictions(config: &Config) -> Vec<Invalid> {
             "a value, because security.oidc.enabled is true",
         );
     }
+    for (name, value) in [("issuer", &oidc.issuer), ("jwks_url", &oidc.jwks_url)] {
+        let value = value.as_deref().unwrap_or_default();
+        must(
+            value.is_empty() || is_private_channel(value),
+            &format!("security.oidc.{name}"),
+            format!("{value:?}"),
+            "https, or http on a loopback address, without query and fragment",
+        );
+    }
     let keys = (config.storage.s3_access_key_id.is_some(), config.storage.s3_secret_access_key.is_some());
     must(keys.0 == keys.1, "storage.s3_secret_access_key", "\"\"".to_owned(), "both S3 keys or none");
     found
+}
+
+/// Whether nobody on the way can change what is fetched from `text`: https, or this machine itself.
+fn is_private_channel(text: &str) -> bool {
+    let Ok(url) = url::Url::parse(text) else { return false };
+    let on_loopback = match url.host() {
+        Some(url::Host::Domain(name)) => name == "localhost",
+        Some(url::Host::Ipv4(address)) => address.is_loopback(),
+        Some(url::Host::Ipv6(address)) => address.is_loopback(),
+        None => false,
+    };
+    let bare = url.username().is_empty() && url.password().is_none() && url.fragment().is_none();
+    bare && url.query().is_none() && (url.scheme() == "https" || on_loopback)
 }
 
 #[cfg(test)]
@@ -340,7 +362,44 @@ mod tests {
     #[test]
     fn settings_that_contradict_each_other_are_refused() {
         let found = mistakes("[limits]\npage_size_default = 300\n[security.oidc]\nenabled = true", &[], &[]);
-        assert_eq!(found.len(), 4, "{found:?}");
+        assert_eq!(found.len(), 3, "{found:?}");
+    }
+
+    #[test]
+    fn an_issuer_is_asked_over_https_or_on_this_machine_only() {
+        for (issuer, fine) in [
+            ("https://id.example", true),
+            ("http://127.0.0.1:9000/realm", true),
+            ("http://[::1]:9000", true),
+            ("http://localhost:9000", true),
+            ("http://id.example", false),
+            ("http://127.0.0.1.id.example", false),
+            ("https://user:word@id.example", false),
+            ("https://id.example/?a=b", false),
+        ] {
+            let toml = format!("[security.oidc]\nenabled = true\naudience = \"docket\"\nissuer = \"{issuer}\"");
+            let (_file, sources) = sources(&toml, &[], &[]);
+            assert_eq!(load(&sources).is_ok(), fine, "{issuer}");
+        }
+    }
+
+    #[test]
+    fn lists_of_words_take_known_words_only() {
+        for (toml, fine) in [
+            ("algorithms = [\"ES256\"]", true),
+            ("algorithms = []", false),
+            ("algorithms = [\"none\"]", false),
+            ("algorithms = [\"RS256\", \"HS256\"]", false),
+            ("role_names = [\"cn=admins=admin\", \"clerk=reporter\"]", true),
+            ("role_names = [\"root=operator\"]", false),
+            ("role_names = [\"=admin\"]", false),
+        ] {
+            let (_file, sources) = sources(&format!("[security.oidc]\n{toml}"), &[], &[]);
+            assert_eq!(load(&sources).is_ok(), fine, "{toml}");
+        }
+        let variable = [("DOCKET_SECURITY__OIDC__ALGORITHMS", "ES256, EdDSA")];
+        let (_file, sources) = sources("", &variable, &[]);
+        assert_eq!(load(&sources).unwrap().config.security.oidc.algorithms, ["ES256", "EdDSA"]);
     }
 
     #[test]

@@ -48,6 +48,10 @@ pub enum Rule {
     Storage,
     /// A list of IP addresses or CIDR networks.
     Networks,
+    /// A list of at least one of these words.
+    ListOf(&'static [&'static str]),
+    /// A list of `name=word`, the word one of these.
+    Pairs(&'static [&'static str]),
     /// A filter in the syntax of tracing's `EnvFilter`.
     LogFilter,
 }
@@ -70,6 +74,8 @@ impl Rule {
             Self::PathUnderDataDir(name) => format!("path; empty means `{name}` under data_dir"),
             Self::Storage => "file:PATH or s3://BUCKET/PREFIX; empty means `evidence` under data_dir".to_owned(),
             Self::Networks => "list of IP addresses or CIDR networks".to_owned(),
+            Self::ListOf(words) => format!("list of {}", words.join(", ")),
+            Self::Pairs(words) => format!("list of name=word, the word one of {}", words.join(", ")),
             Self::LogFilter => "filter such as info or docket=debug,sqlx=warn".to_owned(),
         }
     }
@@ -87,7 +93,7 @@ impl Rule {
             Self::Integer { .. } => trimmed.parse::<u64>().map_or_else(|_| Value::from(text), Value::from),
             Self::Number { .. } => trimmed.parse::<f64>().map_or_else(|_| Value::from(text), Value::from),
             Self::Flag => trimmed.parse::<bool>().map_or_else(|_| Value::from(text), Value::from),
-            Self::Networks => {
+            Self::Networks | Self::ListOf(_) | Self::Pairs(_) => {
                 let list = trimmed.trim_start_matches('[').trim_end_matches(']');
                 let items = list.split(',').map(|item| item.trim().trim_matches('"')).filter(|item| !item.is_empty());
                 Value::from(items.map(Value::from).collect::<Vec<_>>())
@@ -109,6 +115,16 @@ impl Rule {
             Self::Flag => value.to_bool().is_some(),
             Self::Networks => value.as_array().is_some_and(|items| {
                 items.iter().all(|item| item.as_str().is_some_and(|text| Network::from_str(text).is_ok()))
+            }),
+            Self::ListOf(words) => value.as_array().is_some_and(|items| {
+                let known = |item: &Value| item.as_str().is_some_and(|text| words.contains(&text));
+                !items.is_empty() && items.iter().all(known)
+            }),
+            Self::Pairs(words) => value.as_array().is_some_and(|items| {
+                items.iter().all(|item| {
+                    let pair = item.as_str().and_then(|text| text.rsplit_once('='));
+                    pair.is_some_and(|(name, word)| !name.is_empty() && words.contains(&word))
+                })
             }),
             _ => value.as_str().is_some_and(|text| !text.contains('\0') && self.accepts_text(text)),
         }

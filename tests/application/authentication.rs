@@ -168,6 +168,8 @@ impl TokenVerifier for OneToken {
         match token {
             "good" => Ok(reporter().actor),
             "down" => Err(TokenError::Store(StoreError::Unavailable("the issuer is away".into()))),
+            "keyless" => Err(TokenError::KeysUnavailable),
+            "powerless" => Err(TokenError::Powerless("the token grants no role")),
             _ => Err(TokenError::Rejected("the token has expired")),
         }
     }
@@ -178,9 +180,13 @@ async fn what_is_no_key_is_a_token_if_tokens_are_configured() {
     let with = gate(MEMORY, Some(Arc::new(OneToken)));
     assert_eq!(with.authenticator.authenticate("good").await.unwrap(), reporter().actor);
     let rejected = with.authenticator.authenticate("old").await;
-    assert!(matches!(rejected, Err(UseCaseError::Unauthenticated("the token has expired"))));
+    assert!(matches!(rejected, Err(UseCaseError::InvalidToken("the token has expired"))));
     let down = with.authenticator.authenticate("down").await;
     assert!(matches!(down, Err(UseCaseError::Store(StoreError::Unavailable(_)))));
+    let keyless = with.authenticator.authenticate("keyless").await;
+    assert!(matches!(keyless, Err(UseCaseError::KeysUnavailable)));
+    let powerless = with.authenticator.authenticate("powerless").await;
+    assert!(matches!(powerless, Err(UseCaseError::PowerlessToken("the token grants no role"))));
     assert_eq!(with.keys.lookups(), 0);
     let without = gate(MEMORY, None).authenticator.authenticate("good").await;
     let expected = "the credential is not an API key of this service";

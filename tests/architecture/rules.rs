@@ -8,6 +8,7 @@ pub const ROOMS: &[&str] = &[
     "adapters/bm25",
     "adapters/embedding",
     "adapters/http_client",
+    "adapters/http_client/oidc",
     "adapters/nats",
     "adapters/object_store",
     "adapters/postgres",
@@ -51,6 +52,7 @@ const HOMES: &[(&str, &[&str])] = &[
     ("sqlx", &["src/adapters/postgres"]),
     ("pyo3", &["src/adapters/python"]),
     ("reqwest", &["src/adapters/http_client"]),
+    ("jsonwebtoken", &["src/adapters/http_client"]),
     ("axum", &["src/entrypoints/http"]),
     // The composition root may name the folder `adapters::object_store`, which looks like the crate.
     ("object_store", &["src/adapters/object_store", "src/bootstrap"]),

@@ -67,7 +67,9 @@ impl Authenticator {
             return Err(UseCaseError::Unauthenticated("the credential is not an API key of this service"));
         };
         tokens.verify(credential).await.map_err(|error| match error {
-            TokenError::Rejected(why) => UseCaseError::Unauthenticated(why),
+            TokenError::Rejected(why) => UseCaseError::InvalidToken(why),
+            TokenError::Powerless(why) => UseCaseError::PowerlessToken(why),
+            TokenError::KeysUnavailable => UseCaseError::KeysUnavailable,
             TokenError::Store(store) => UseCaseError::Store(store),
         })
     }

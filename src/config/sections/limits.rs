@@ -15,7 +15,7 @@ section! {
         principal_requests_per_second: NonZeroU32 = "500", Rule::Integer { min: 1, max: 1_000_000 };
         /// Requests of one principal at once on top of a quiet moment.
         principal_burst: NonZeroU32 = "1000", Rule::Integer { min: 1, max: 1_000_000 };
-        /// Failed authentications a minute from one address before it is answered 429.
+        /// Failed authentications a minute that one address may have; after them it is answered 429 for a minute.
         failed_logins_per_minute: NonZeroU32 = "10", Rule::Integer { min: 1, max: 10_000 };
         /// Items on a page when the client does not say.
         page_size_default: u32 = "25", Rule::Integer { min: 1, max: 1_000 };

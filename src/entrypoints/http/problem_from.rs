@@ -38,6 +38,13 @@ impl From<UseCaseError> for Problem {
             UseCaseError::Contention => retry(Self::new(Kind::ServiceUnavailable, detail), 1),
             UseCaseError::Unauthenticated(_) => Self::new(Kind::Unauthenticated, detail)
                 .with_header(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer")),
+            UseCaseError::InvalidToken(why) => {
+                challenge(Self::new(Kind::Unauthenticated, detail), "invalid_token", why)
+            }
+            UseCaseError::PowerlessToken(why) => {
+                challenge(Self::new(Kind::Forbidden, detail), "insufficient_scope", why)
+            }
+            UseCaseError::KeysUnavailable => retry(Self::new(Kind::ServiceUnavailable, detail), 5),
             UseCaseError::Store(store) => from_store(&store),
         }
     }
@@ -82,6 +89,13 @@ fn from_store(error: &StoreError) -> Problem {
             Problem::new(Kind::Internal, "the request could not be carried out; nothing was changed")
         }
     }
+}
+
+/// Says with which error a bearer token was turned away (RFC 6750, section 3); `why` is one of our own sentences, never
+/// a part of the token.
+fn challenge(problem: Problem, error: &str, why: &str) -> Problem {
+    let value = HeaderValue::try_from(format!("Bearer error=\"{error}\", error_description=\"{why}\""));
+    problem.with_header(WWW_AUTHENTICATE, value.unwrap_or_else(|_| HeaderValue::from_static("Bearer")))
 }
 
 fn retry(problem: Problem, seconds: u64) -> Problem {

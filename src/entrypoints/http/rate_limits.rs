@@ -8,7 +8,7 @@ use docket_domain::principal::Actor;
 use governor::clock::{Clock, DefaultClock};
 use governor::middleware::StateInformationMiddleware;
 use governor::state::keyed::DefaultKeyedStateStore;
-use governor::{DefaultKeyedRateLimiter, Quota, RateLimiter};
+use governor::{Quota, RateLimiter};
 use http::HeaderValue;
 use moka::sync::Cache;
 
@@ -25,7 +25,7 @@ type Bucket<K> = RateLimiter<K, DefaultKeyedStateStore<K>, DefaultClock, StateIn
 pub struct RateLimits {
     tenants: Bucket<TenantId>,
     principals: Bucket<(TenantId, PrincipalId)>,
-    failures: DefaultKeyedRateLimiter<IpAddr>,
+    failures: Bucket<IpAddr>,
     locked: Cache<IpAddr, ()>,
     clock: DefaultClock,
     policy: HeaderValue,
@@ -56,7 +56,7 @@ impl RateLimits {
         Self {
             tenants: RateLimiter::keyed(tenant).with_middleware(),
             principals: RateLimiter::keyed(principal).with_middleware(),
-            failures: RateLimiter::keyed(Quota::per_minute(limits.failed_logins_per_minute)),
+            failures: RateLimiter::keyed(Quota::per_minute(limits.failed_logins_per_minute)).with_middleware(),
             locked: Cache::builder().max_capacity(LOCKED_MAX).time_to_live(LOCK_OUT).build(),
             clock: DefaultClock::default(),
             policy: HeaderValue::try_from(policy).unwrap_or_else(|_| HeaderValue::from_static("")),
@@ -84,11 +84,10 @@ impl RateLimits {
         if locked { Err(exceeded("address", LOCK_OUT)) } else { Ok(()) }
     }
 
-    /// Notes that an address failed to authenticate.
+    /// Notes that an address failed to authenticate; the last failure of its allowance locks it out.
     pub fn note_failure(&self, address: Option<IpAddr>) {
-        if let Some(address) = address.map(network_of)
-            && self.failures.check_key(&address).is_err()
-        {
+        let Some(address) = address.map(network_of) else { return };
+        if self.failures.check_key(&address).map_or(true, |left| left.remaining_burst_capacity() == 0) {
             self.locked.insert(address, ());
         }
     }
@@ -149,7 +148,7 @@ mod tests {
         let limits = limits(1, 1);
         let (guesser, neighbour, other): (IpAddr, IpAddr, IpAddr) =
             ("2001:db8::1".parse().unwrap(), "2001:db8::2".parse().unwrap(), "2001:db8:0:1::1".parse().unwrap());
-        for _ in 0..10 {
+        for _ in 0..9 {
             limits.note_failure(Some(guesser));
             assert_eq!(limits.check_address(Some(guesser)), Ok(()));
         }
