@@ -3,6 +3,8 @@
 
 #[path = "../support/mod.rs"]
 mod database_support;
+#[path = "../support/issuer.rs"]
+mod issuer;
 mod support;
 
 mod audit_trail;
@@ -16,6 +18,7 @@ mod idempotency;
 mod isolation;
 mod lifecycle;
 mod notes_and_links;
+mod oidc;
 mod preconditions;
 mod rate_limits;
 mod roles;

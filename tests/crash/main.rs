@@ -6,8 +6,12 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::disallowed_methods, clippy::too_many_lines)]
 #![allow(clippy::print_stdout, clippy::print_stderr)]
 
+mod forged_tokens;
+mod forgeries;
 mod fuzz_api;
 mod http_abuse;
+#[path = "../support/issuer.rs"]
+mod issuer;
 mod kill_database;
 mod kill_service;
 mod one_case;

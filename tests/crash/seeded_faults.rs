@@ -11,6 +11,7 @@ const SAME_KEY: &str = "same_key::a_key_has_one_effect_however_often_it_is_sent_
 const ONE_CASE: &str = "one_case::successes_on_one_case_are_versions_and_every_step_is_in_the_table";
 const MATRIX: &str = "tenant_matrix::a_foreign_id_is_answered_like_a_missing_one_everywhere";
 const SHARED: &str = "shared_connections::twenty_tenants_on_two_connections_see_only_their_own_rows";
+const TOKENS: &str = "forged_tokens::no_forged_token_is_accepted_and_guessing_ends_after_ten_tries";
 
 /// The battery that must catch a fault.
 fn battery(fault: Fault) -> (&'static str, &'static str) {
@@ -23,6 +24,7 @@ fn battery(fault: Fault) -> (&'static str, &'static str) {
         Fault::NoVersionGuard => ("R8", ONE_CASE),
         Fault::TenantSettingKept => ("S3", SHARED),
         Fault::RowSecurityBypassed | Fault::ListWithoutVisibility | Fault::CursorNotChecked => ("S2", MATRIX),
+        Fault::AnyAudience => ("S7", TOKENS),
     }
 }
 
