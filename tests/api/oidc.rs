@@ -1,4 +1,4 @@
-//! Bearer tokens of an `OpenID` Connect issuer: who gets through as whom, and what happens when keys or issuer change.
+//! Bearer tokens of an OpenID Connect issuer: who gets through as whom, and what happens when keys or issuer change.
 
 use std::time::Duration;
 

@@ -7,6 +7,7 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod admission;
 mod authentication;
 mod case_store_contract;
 mod contention;

@@ -1,4 +1,4 @@
-//! An `OpenID` Connect issuer for tests: publishes keys, signs tokens, and misbehaves when told to.
+//! An OpenID Connect issuer for tests: publishes keys, signs tokens, and misbehaves when told to.
 //!
 //! Tokens are put together by hand, so that a test can make any token at all, also those that no library would.
 #![allow(dead_code)]

@@ -20,7 +20,7 @@ section! {
 }
 
 section! {
-    /// Bearer tokens of a provider of `OpenID` Connect, beside API keys.
+    /// Bearer tokens of a provider of OpenID Connect, beside API keys.
     Oidc = "security.oidc" {
         /// Whether such tokens are accepted; then issuer and audience are required.
         enabled: bool = "false", Rule::Flag;

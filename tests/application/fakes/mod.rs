@@ -5,8 +5,10 @@ mod keys;
 mod memory;
 mod presenter;
 mod reader;
+mod tenancy;
 
 pub use clock::FrozenClock;
 pub use keys::MemoryKeys;
 pub use memory::{Contents, MemoryStore};
 pub use presenter::PlainPresenter;
+pub use tenancy::MemoryTenancy;

@@ -33,12 +33,11 @@ pub(super) async fn fetch_keys(
     jwks_url: Option<&str>,
 ) -> Result<KeySet, KeysError> {
     let found;
-    let url = match jwks_url {
-        Some(url) => url,
-        None => {
-            found = discover(documents, issuer).await?;
-            &found
-        }
+    let url = if let Some(url) = jwks_url {
+        url
+    } else {
+        found = discover(documents, issuer).await?;
+        &found
     };
     KeySet::parse(&documents.get(url).await?).ok_or(KeysError::NotKeys)
 }

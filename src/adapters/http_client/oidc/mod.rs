@@ -1,4 +1,4 @@
-//! Bearer tokens of a provider of `OpenID` Connect: verified here, with keys fetched from the issuer.
+//! Bearer tokens of a provider of OpenID Connect: verified here, with keys fetched from the issuer.
 //!
 //! A token goes through [`token`] (its form and header), [`key_source`] (the issuer's key for it), its signature, and
 //! [`claims`] (for us, now, by whom); [`verifier`] puts them together. Nothing in a token decides how it is verified:
