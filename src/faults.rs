@@ -32,6 +32,10 @@ pub enum Fault {
     CursorNotChecked,
     /// A token for another service is accepted.
     AnyAudience,
+    /// A token is believed without its signature.
+    TokenSignatureIgnored,
+    /// Refused credentials count against nobody.
+    GuessesNotCounted,
 }
 
 impl Fault {
@@ -50,6 +54,8 @@ impl Fault {
         (Self::ReplayWithoutFingerprint, "replay_without_fingerprint"),
         (Self::CursorNotChecked, "cursor_not_checked"),
         (Self::AnyAudience, "any_audience"),
+        (Self::TokenSignatureIgnored, "token_signature_ignored"),
+        (Self::GuessesNotCounted, "guesses_not_counted"),
     ];
 
     /// Whether this is the fault that the process was started with.

@@ -70,14 +70,14 @@ async fn a_token_user_acts_in_its_tenant_with_its_roles_and_the_trail_names_a_us
     let foreign = app.request(Method::GET, &format!("/v1/cases/{id}"), &app.tenants[1].keys[&Role::Supervisor]);
     assert_eq!(Answer::of(foreign).await.status, 404);
     // Its arrival stands on the tenant's own chain.
-    let actions: Vec<(String,)> = sqlx::query_as(
-        "SELECT action FROM docket.audit_events WHERE actor_id = $1::text::uuid AND chain_id = tenant_id ORDER BY seq",
+    let actions: Vec<(String, bool)> = sqlx::query_as(
+        "SELECT action, record->>'request_id' <> '' FROM docket.audit_events WHERE actor_id = $1::text::uuid AND chain_id = tenant_id ORDER BY seq",
     )
     .bind(me["principal"]["id"].as_str().unwrap())
     .fetch_all(&app.superuser().await)
     .await
     .unwrap();
-    assert_eq!(actions, [("principal.first_seen".to_owned(),)]);
+    assert_eq!(actions, [("principal.first_seen".to_owned(), true)], "with the request that brought it");
 }
 
 #[tokio::test]
@@ -174,6 +174,69 @@ async fn keys_rotate_without_a_restart_and_a_withdrawn_key_ends() {
     app.whoami(&SigningKey::ec("nobody's").token(&claims)).await.assert_problem(401, "unauthenticated");
     app.whoami(&old.token(&claims)).await.assert_problem(401, "unauthenticated");
     assert_eq!(app.whoami(&new.token(&claims)).await.status, 200);
+}
+
+#[tokio::test]
+async fn a_rotation_is_noticed_in_the_background() {
+    let (old, new) = (rsa_key(), SigningKey::ed("ed-2"));
+    let issuer = Issuer::start(&[old]).await;
+    let app = TestApp::start_with(|config| {
+        accept(config, &issuer);
+        config.security.oidc.jwks_refresh_seconds = 1;
+        config.security.oidc.jwks_min_refresh_seconds = 60;
+    })
+    .await;
+    let claims = issuer.claims("grace", "alpha", &["reporter"]);
+    app.wait_until(&old.token(&claims), 200).await;
+    issuer.publish(vec![new.jwk()]);
+    app.wait_until(&old.token(&claims), 401).await;
+    assert_eq!(app.whoami(&new.token(&claims)).await.status, 200);
+}
+
+#[tokio::test]
+async fn a_slow_issuer_holds_up_tokens_with_unknown_keys_only() {
+    let key = rsa_key();
+    let issuer = Issuer::start(&[key]).await;
+    let app = TestApp::start_with(|config| {
+        accept(config, &issuer);
+        config.security.oidc.request_timeout_ms = 3_000;
+    })
+    .await;
+    let claims = issuer.claims("grace", "alpha", &["reporter"]);
+    app.wait_until(&key.token(&claims), 200).await;
+    tokio::time::sleep(Duration::from_millis(1_100)).await;
+    issuer.behave(Behaviour::Slow(Duration::from_secs(2)));
+    let asked = issuer.asked();
+    let unknown = SigningKey::ed("unknown").token(&claims);
+    let (held_up, quick) = tokio::join!(app.whoami(&unknown), async {
+        tokio::time::sleep(Duration::from_millis(200)).await;
+        let started = std::time::Instant::now();
+        for _ in 0..5 {
+            assert_eq!(app.whoami(&key.token(&claims)).await.status, 200);
+        }
+        started.elapsed()
+    });
+    held_up.assert_problem(401, "unauthenticated");
+    assert!(quick < Duration::from_secs(1), "{quick:?}");
+    assert!(issuer.asked() <= asked + 1);
+}
+
+#[tokio::test]
+async fn where_only_access_tokens_are_accepted_an_id_token_is_not() {
+    let key = rsa_key();
+    let issuer = Issuer::start(&[key]).await;
+    let app = TestApp::start_with(|config| {
+        accept(config, &issuer);
+        config.security.oidc.token_types = vec!["at+jwt".to_owned()];
+    })
+    .await;
+    let claims = issuer.claims("grace", "alpha", &["reporter"]).to_string();
+    for (kind, status) in [("at+jwt", 200), ("application/at+jwt", 200), ("JWT", 401)] {
+        let header = json!({"alg": "RS256", "kid": "rsa-1", "typ": kind}).to_string();
+        assert_eq!(app.whoami(&key.signed(&header, &claims)).await.status, status, "{kind}");
+    }
+    let bare = key.signed(&json!({"alg": "RS256", "kid": "rsa-1"}).to_string(), &claims);
+    assert_eq!(app.whoami(&bare).await.status, 401);
 }
 
 #[tokio::test]

@@ -24,7 +24,7 @@ fn battery(fault: Fault) -> (&'static str, &'static str) {
         Fault::NoVersionGuard => ("R8", ONE_CASE),
         Fault::TenantSettingKept => ("S3", SHARED),
         Fault::RowSecurityBypassed | Fault::ListWithoutVisibility | Fault::CursorNotChecked => ("S2", MATRIX),
-        Fault::AnyAudience => ("S7", TOKENS),
+        Fault::AnyAudience | Fault::TokenSignatureIgnored | Fault::GuessesNotCounted => ("S7", TOKENS),
     }
 }
 

@@ -15,6 +15,7 @@ use crate::application::ports::identity_admission::{Admitted, ForeignIdentity, I
 use crate::application::ports::tenancy_store::{Effect, TenancyStore};
 use crate::application::ports::token_verifier::TokenError;
 use crate::application::request::{Caller, Rendered};
+use crate::telemetry;
 
 /// The one answer to a tenant that does not exist and one that is suspended.
 const NO_TENANT: &str = "the token names no tenant of this service";
@@ -56,7 +57,14 @@ impl Admission {
             scopes: scopes_for(identity.roles),
             on_behalf_of: None,
         };
-        let caller = Caller { actor, request_id: String::new(), trace_id: String::new(), traceparent: None };
+        // The request that brought the token, so that the record leads to it.
+        let context = telemetry::current().unwrap_or_default();
+        let caller = Caller {
+            actor,
+            request_id: context.request_id.clone(),
+            trace_id: context.trace_id.clone(),
+            traceparent: context.traceparent.clone(),
+        };
         let (target, attempted) = (Target::Existing(tenant), "principal.admit");
         let act = Act { caller: &caller, target, claim: None, presenter: &Silent, attempted };
         match self.writing.carry_out(act, &Note { admission: self, identity }).await {

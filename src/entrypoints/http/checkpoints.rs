@@ -138,7 +138,8 @@ pub struct PublicKeyBody {
 #[utoipa::path(get, path = "/v1/audit/public-key", tag = "audit",
     responses(
         (status = 200, description = "The key", body = PublicKeyBody),
-        (status = "4XX", description = "A problem", body = ProblemBody, content_type = "application/problem+json")))]
+        (status = "4XX", description = "A problem", body = ProblemBody, content_type = "application/problem+json"),
+        (status = 503, description = "Retry later", body = ProblemBody, content_type = "application/problem+json")))]
 pub async fn get_public_key(
     State(state): State<ApiState>,
     Authenticated(_caller): Authenticated,

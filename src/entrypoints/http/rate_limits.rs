@@ -13,6 +13,7 @@ use http::HeaderValue;
 use moka::sync::Cache;
 
 use crate::config::Limits;
+use crate::faults::Fault;
 
 /// How long an address that failed too often is refused.
 const LOCK_OUT: Duration = Duration::from_mins(1);
@@ -86,7 +87,7 @@ impl RateLimits {
 
     /// Notes that an address failed to authenticate; the last failure of its allowance locks it out.
     pub fn note_failure(&self, address: Option<IpAddr>) {
-        let Some(address) = address.map(network_of) else { return };
+        let Some(address) = address.map(network_of).filter(|_| !Fault::GuessesNotCounted.is_seeded()) else { return };
         if self.failures.check_key(&address).map_or(true, |left| left.remaining_burst_capacity() == 0) {
             self.locked.insert(address, ());
         }
