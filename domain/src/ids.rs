@@ -52,6 +52,10 @@ id_types! {
     EventId;
     /// An API key.
     ApiKeyId;
+    /// A job.
+    JobId;
+    /// One life of a worker process; a restart is another worker.
+    WorkerId;
 }
 
 impl TenantId {

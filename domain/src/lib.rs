@@ -9,12 +9,14 @@
 //! 5. [`audit`]: the audit record, its canonical form and the hash chain that makes tampering evident.
 //! 6. [`idempotency`]: keys and fingerprints of requests.
 //! 7. [`tenancy`]: tenants, principals and API keys, and which roles and scopes may be granted.
+//! 8. [`job`]: the life of a job, retries, leases, and how much of the queue a worker takes.
 #![forbid(unsafe_code)]
 
 pub mod audit;
 pub mod case;
 pub mod idempotency;
 pub mod ids;
+pub mod job;
 pub mod principal;
 pub mod tenancy;
 pub mod text;

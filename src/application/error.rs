@@ -93,6 +93,9 @@ pub enum UseCaseError {
     /// Everything competed for the same row; the client may retry.
     #[error("what you want to change is changing too quickly; retry")]
     Contention,
+    /// The job that this was the effect of is another worker's by now; nothing was changed.
+    #[error("another worker has this job by now")]
+    LeaseLost,
     /// The credential is missing, unknown, expired or revoked.
     #[error("{0}")]
     Unauthenticated(&'static str),

@@ -7,6 +7,7 @@ pub mod demo;
 pub mod error;
 pub mod events;
 pub mod evidence;
+pub mod jobs;
 pub mod ports;
 pub mod request;
 pub mod tenancy;

@@ -3,12 +3,25 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use anyhow::Context;
+use docket_domain::job::LeaseTerms;
+
 use super::Parts;
+use crate::adapters::postgres::{PgHousekeeping, PgJobQueue};
+use crate::adapters::system::SystemRandomness;
+use crate::application::jobs::maintenance::{
+    self, PurgeFinishedJobs, PurgeIdempotencyKeys, SignCheckpoint, SweepEvidence,
+};
+use crate::application::jobs::probe::Probe;
+use crate::application::jobs::{JobHandler, Registry};
+use crate::application::ports::JobQueue;
 use crate::config::Config;
-use crate::entrypoints::worker::{Service, Worker};
+use crate::entrypoints::worker::{JobRunner, JobUpkeep, RunnerSettings, Service, Tools, Worker};
 
 /// The part of the grace period that background work gets; the rest is for closing connections and flushing telemetry.
 const SHARE_OF_GRACE: f64 = 0.8;
+/// The part of that which jobs get to end by themselves; the rest is for handing them back.
+const SHARE_TO_FINISH: f64 = 0.75;
 
 /// The worker of this process: no services when its role is to answer requests only.
 pub(super) fn worker(parts: &Parts, config: &Config) -> anyhow::Result<Worker> {
@@ -22,7 +35,49 @@ pub(super) fn grace(config: &Config) -> Duration {
 }
 
 /// Every background service. A new one is a line here.
-#[allow(clippy::unnecessary_wraps, reason = "building a service may fail")]
-fn services(_parts: &Parts, _config: &Config) -> anyhow::Result<Vec<Arc<dyn Service>>> {
-    Ok(Vec::new())
+fn services(parts: &Parts, config: &Config) -> anyhow::Result<Vec<Arc<dyn Service>>> {
+    let queue: Arc<dyn JobQueue> = Arc::new(PgJobQueue::new(parts.pool.clone()));
+    let registry = registry(parts, config)?;
+    let lease = LeaseTerms { length: Duration::from_millis(config.worker.lease_ms) };
+    let settings = RunnerSettings {
+        name: format!("{} pid {}", hostname(), std::process::id()),
+        lease,
+        poll: Duration::from_millis(config.worker.poll_ms),
+        window: config.worker.window,
+        finish_within: grace(config).mul_f64(SHARE_TO_FINISH),
+    };
+    let upkeep = JobUpkeep {
+        queue: queue.clone(),
+        ids: parts.clock.clone(),
+        schedules: maintenance::schedules().context("a schedule of the maintenance is wrong")?,
+        kinds: registry.specs().iter().map(|spec| spec.kind).collect(),
+        lease,
+    };
+    let randomness = Arc::new(SystemRandomness);
+    let runner = JobRunner(Tools { queue, registry, ids: parts.clock.clone(), randomness, settings });
+    Ok(vec![Arc::new(runner), Arc::new(upkeep)])
+}
+
+/// Every kind of job. A new one is a line here.
+pub(super) fn registry(parts: &Parts, config: &Config) -> anyhow::Result<Registry> {
+    let clock = parts.clock.clone();
+    let housekeeping = Arc::new(PgHousekeeping::new(parts.pool.clone()));
+    let days = |days: u32| time::Duration::days(i64::from(days));
+    let handlers: Vec<Arc<dyn JobHandler>> = vec![
+        Arc::new(Probe { clock: clock.clone() }),
+        Arc::new(PurgeIdempotencyKeys(housekeeping.clone())),
+        Arc::new(PurgeFinishedJobs {
+            housekeeping,
+            age: days(config.worker.finished_days),
+            dead_age: days(config.worker.dead_days),
+        }),
+        Arc::new(SweepEvidence { blobs: parts.blobs(config)?, index: parts.evidence(), clock: clock.clone() }),
+        Arc::new(SignCheckpoint { audit: parts.audit(), signer: parts.signer(config)?, clock }),
+    ];
+    Ok(Registry::new(handlers)?)
+}
+
+/// The name of this machine, for people.
+fn hostname() -> String {
+    rustix::system::uname().nodename().to_string_lossy().into_owned()
 }

@@ -16,6 +16,6 @@ pub use network::Network;
 pub use render::{default_toml, effective_text, markdown};
 pub use sections::{
     Audit, Config, Database, Demo, Idempotency, Limits, LogFormat, Oidc, ProcessRole, SECTIONS, Security, Server,
-    Storage, Telemetry, settings,
+    Storage, Telemetry, Worker, settings,
 };
 pub use setting::{Rule, Setting};

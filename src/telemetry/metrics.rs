@@ -102,6 +102,7 @@ pub fn install() -> Result<PrometheusHandle, MetricsError> {
         let handle = builder.install_recorder().map_err(|error| error.to_string())?;
         describe(METRICS);
         describe(super::business::METRICS);
+        describe(super::jobs::METRICS);
         Ok(handle)
     };
     HANDLE.get_or_init(build).clone().map_err(MetricsError)

@@ -96,7 +96,15 @@ fn act<'a>(
     rendered: Option<&'a Rendered>,
     now: OffsetDateTime,
 ) -> Act<'a> {
-    Act { caller, claim, rendered, now, key_expires_at: now + Duration::hours(1), event_id: Uuid::now_v7() }
+    Act {
+        caller,
+        claim,
+        rendered,
+        now,
+        key_expires_at: now + Duration::hours(1),
+        event_id: Uuid::now_v7(),
+        completes: None,
+    }
 }
 
 fn rendered(body: &str) -> Rendered {

@@ -22,7 +22,16 @@ fn request<'a>(
     version: u64,
 ) -> ChangeRequest<'a> {
     let presenter = &PlainPresenter;
-    ChangeRequest { caller, case_id, if_match: IfMatch::Version(version), claim, dry_run: false, presenter, action }
+    ChangeRequest {
+        caller,
+        case_id,
+        if_match: IfMatch::Version(version),
+        claim,
+        dry_run: false,
+        presenter,
+        action,
+        completes: None,
+    }
 }
 
 /// The last record must say that this was denied; what it gives as the reason.

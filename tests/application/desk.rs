@@ -145,6 +145,7 @@ impl Desk {
             dry_run: ask.dry_run,
             presenter: &PlainPresenter,
             action: &action,
+            completes: None,
         };
         let command = TransitionCommand { command: ask.command, input: ask.input, file: None };
         transition_case(&self.writing, request, &command).await

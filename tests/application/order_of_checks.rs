@@ -123,6 +123,7 @@ fn change(caller: &Caller, case_id: CaseId) -> ChangeRequest<'_> {
         dry_run: false,
         presenter,
         action: "case.update",
+        completes: None,
     }
 }
 

@@ -43,7 +43,16 @@ async fn who_saw_the_current_version_is_served_and_the_next_one_is_one_higher() 
 
 fn request(caller: &Caller, case_id: CaseId, if_match: IfMatch) -> ChangeRequest<'_> {
     let (claim, presenter) = (None, &PlainPresenter);
-    ChangeRequest { caller, case_id, if_match, claim, dry_run: false, presenter, action: "case.update" }
+    ChangeRequest {
+        caller,
+        case_id,
+        if_match,
+        claim,
+        dry_run: false,
+        presenter,
+        action: "case.update",
+        completes: None,
+    }
 }
 
 #[tokio::test]

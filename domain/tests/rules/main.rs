@@ -9,6 +9,7 @@ mod authorization;
 mod fields;
 mod guards;
 mod idempotency;
+mod jobs;
 mod life_cycle;
 mod matrix;
 mod names;

@@ -9,6 +9,8 @@ use time::OffsetDateTime;
 
 use super::case_row::{case_row, hash32, signed};
 use super::error::{broken_constraint, store_error};
+use super::job_hint::JobHint;
+use super::job_store;
 use crate::application::ports::StoreError;
 use crate::application::ports::case_store::{
     Attachment, CaseStore, CaseWrite, Commit, KeyScope, Loaded, RowChange, StoredAnswer, StoredCase,
@@ -20,12 +22,13 @@ use crate::faults::Fault;
 #[derive(Debug, Clone)]
 pub struct PgCaseStore {
     pool: PgPool,
+    hint: JobHint,
 }
 
 impl PgCaseStore {
     /// A store on a pool of [`super::connect`].
     pub fn new(pool: PgPool) -> Self {
-        Self { pool }
+        Self { hint: JobHint::new(pool.clone()), pool }
     }
 }
 
@@ -109,8 +112,10 @@ impl CaseStore for PgCaseStore {
 impl PgCaseStore {
     /// All of the write in one transaction, whose constraints are the second line of defence.
     pub(super) async fn commit_as_promised(&self, write: &CaseWrite) -> Result<Commit, sqlx::Error> {
-        let more = !write.attachments.is_empty() || matches!(write.change, RowChange::Fields | RowChange::Delete);
-        if write.change == RowChange::Insert {
+        let jobs = write.completes.is_some() || !write.enqueues.is_empty();
+        let more =
+            jobs || !write.attachments.is_empty() || matches!(write.change, RowChange::Fields | RowChange::Delete);
+        if write.change == RowChange::Insert && !jobs {
             insert(&mut *self.pool.acquire().await?, write).await
         } else if more {
             self.change_with_more(write).await
@@ -122,10 +127,23 @@ impl PgCaseStore {
     /// A change that needs further statements: they join the first in one explicit transaction.
     async fn change_with_more(&self, write: &CaseWrite) -> Result<Commit, sqlx::Error> {
         let mut transaction = self.pool.begin().await?;
-        let outcome = change(&mut transaction, write).await?;
+        let outcome = if write.change == RowChange::Insert {
+            insert(&mut transaction, write).await?
+        } else {
+            change(&mut transaction, write).await?
+        };
         if outcome != Commit::Done {
             transaction.rollback().await?;
             return Ok(outcome);
+        }
+        if let Some(job) = write.completes
+            && !job_store::complete(&mut transaction, job).await?
+        {
+            transaction.rollback().await?;
+            return Ok(Commit::LeaseLost);
+        }
+        if !write.enqueues.is_empty() {
+            job_store::insert(&mut transaction, write.case.tenant_id, &write.enqueues).await?;
         }
         for attachment in &write.attachments {
             attach(&mut transaction, write, attachment).await?;
@@ -140,6 +158,9 @@ impl PgCaseStore {
             _ => {}
         }
         transaction.commit().await?;
+        if !write.enqueues.is_empty() {
+            self.hint.send();
+        }
         Ok(Commit::Done)
     }
 }

@@ -12,6 +12,8 @@ use uuid::Uuid;
 use super::case_row::signed;
 use super::case_store::PgCaseStore;
 use super::error::{broken_constraint, store_error};
+use super::job_hint::JobHint;
+use super::job_store;
 use super::tenancy_reader as reader;
 use crate::application::ports::StoreError;
 use crate::application::ports::case_store::{AnswerToStore, CaseStore, KeyScope, StoredAnswer};
@@ -23,12 +25,13 @@ pub struct PgTenancyStore {
     pool: PgPool,
     /// Answers are kept in one table, whatever they answered.
     answers: PgCaseStore,
+    hint: JobHint,
 }
 
 impl PgTenancyStore {
     /// A store on a pool of [`super::connect`].
     pub fn new(pool: PgPool) -> Self {
-        Self { answers: PgCaseStore::new(pool.clone()), pool }
+        Self { answers: PgCaseStore::new(pool.clone()), hint: JobHint::new(pool.clone()), pool }
     }
 }
 
@@ -109,10 +112,15 @@ impl PgTenancyStore {
             return Ok(TenancyCommit::Stale);
         }
         for effect in &write.effects {
-            apply(&mut transaction, write.tenant_id, effect).await?;
+            if !apply(&mut transaction, write.tenant_id, effect).await? {
+                return Ok(TenancyCommit::Stale);
+            }
         }
         record(&mut transaction, write).await?;
         transaction.commit().await?;
+        if write.effects.iter().any(brings_jobs) {
+            self.hint.send();
+        }
         Ok(TenancyCommit::Done)
     }
 }
@@ -195,10 +203,34 @@ async fn move_head(connection: &mut PgConnection, write: &TenancyWrite) -> Resul
     Ok(moved.rows_affected() == 1)
 }
 
-async fn apply(connection: &mut PgConnection, tenant: TenantId, effect: &Effect) -> Result<(), sqlx::Error> {
+/// Whether workers have reason to look.
+fn brings_jobs(effect: &Effect) -> bool {
+    matches!(effect, Effect::EnqueueJob(_) | Effect::RedriveJob(_) | Effect::RedriveKind(..))
+}
+
+/// Writes one effect; false when what it was decided on is no longer so.
+async fn apply(connection: &mut PgConnection, tenant: TenantId, effect: &Effect) -> Result<bool, sqlx::Error> {
     match effect {
-        // Inserted before the head could move.
-        Effect::CreateTenant(_) => Ok(()),
+        Effect::EnqueueJob(job) => {
+            Ok(!job_store::insert(connection, tenant, std::slice::from_ref(job)).await?.is_empty())
+        }
+        Effect::CancelJob(id) => job_store::cancel(connection, tenant, *id).await,
+        Effect::RedriveJob(id) => Ok(job_store::redrive(connection, tenant, Some(*id), None, 1).await? == 1),
+        Effect::RedriveKind(kind, limit) => {
+            job_store::redrive(connection, tenant, None, Some(kind), *limit).await.map(|_| true)
+        }
+        other => change_tenancy(connection, tenant, other).await.map(|()| true),
+    }
+}
+
+async fn change_tenancy(connection: &mut PgConnection, tenant: TenantId, effect: &Effect) -> Result<(), sqlx::Error> {
+    match effect {
+        // Inserted before the head could move, or no row of the tenancy.
+        Effect::CreateTenant(_)
+        | Effect::EnqueueJob(_)
+        | Effect::CancelJob(_)
+        | Effect::RedriveJob(_)
+        | Effect::RedriveKind(..) => Ok(()),
         Effect::SetSuspended(suspended) => {
             sqlx::query!("UPDATE docket.tenants SET suspended = $2 WHERE id = $1", tenant.0, suspended)
                 .execute(connection)

@@ -351,7 +351,7 @@ impl ImportCases {
         now: time::OffsetDateTime,
     ) -> Result<CaseWrite, StoreError> {
         let event_id: Uuid = self.clock.new_id();
-        let act = Act { caller, claim: None, rendered: None, now, key_expires_at: now, event_id };
+        let act = Act { caller, claim: None, rendered: None, now, key_expires_at: now, event_id, completes: None };
         let decision = Decision {
             change: if stored.is_some() { RowChange::Fields } else { RowChange::Insert },
             case,
@@ -360,6 +360,7 @@ impl ImportCases {
             reason: Some(reason),
             attachments: Vec::new(),
             created: None,
+            enqueues: Vec::new(),
         };
         accepted(&act, stored, decision)
     }

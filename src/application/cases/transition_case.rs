@@ -71,6 +71,7 @@ pub async fn transition_case(
                 reason: input.reason,
                 created: attachment.as_ref().map(|_| row_id),
                 attachments: attachment.into_iter().collect(),
+                enqueues: Vec::new(),
             })
         })
         .await

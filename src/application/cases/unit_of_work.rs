@@ -17,6 +17,7 @@ use docket_domain::audit::Outcome;
 use docket_domain::case::visibility::may_see;
 use docket_domain::case::{Case, Refusal};
 use docket_domain::ids::CaseId;
+use docket_domain::job::JobLease;
 use docket_domain::principal::Scope;
 use time::{Duration, OffsetDateTime};
 
@@ -59,6 +60,8 @@ pub struct ChangeRequest<'a> {
     pub presenter: &'a dyn Presenter,
     /// What is attempted, in dotted words, for the record of a refusal.
     pub action: &'a str,
+    /// The job of which the change is the effect: it ends in the same transaction. A refusal does not end it.
+    pub completes: Option<JobLease>,
 }
 
 impl CaseWriting {
@@ -101,7 +104,8 @@ impl CaseWriting {
             if request.dry_run {
                 return Ok(Written { rendered, replayed: false });
             }
-            let act = self.act(request.caller, request.claim, Some(&rendered), now);
+            let act =
+                Act { completes: request.completes, ..self.act(request.caller, request.claim, Some(&rendered), now) };
             let write = write_draft::accepted(&act, Some(&stored), decision)?;
             if self.settle(&write, self.store.commit(&write).await?)? {
                 return Ok(Written { rendered, replayed: false });
@@ -293,7 +297,7 @@ impl CaseWriting {
     ) -> Act<'a> {
         let key_expires_at = now + self.key_lifetime;
         let claim = claim.filter(|_| !Fault::SkipReplay.is_seeded());
-        Act { caller, claim, rendered, now, key_expires_at, event_id: self.clock.new_id() }
+        Act { caller, claim, rendered, now, key_expires_at, event_id: self.clock.new_id(), completes: None }
     }
 
     /// Whether the commit is done; false means begin again.
@@ -316,6 +320,7 @@ impl CaseWriting {
             Commit::ReferenceTaken => {
                 Err(UseCaseError::Duplicate("a case with this reference exists already in your tenant".to_owned()))
             }
+            Commit::LeaseLost => Err(UseCaseError::LeaseLost),
             Commit::NoSuchTarget => Err(UseCaseError::NotFound("case to link to")),
             Commit::NoSuchContent => {
                 let detail = "no content with this hash is stored any more; upload it";
@@ -336,5 +341,6 @@ pub fn plain(
     event_type: docket_domain::case::EventType,
     reason: Option<String>,
 ) -> Decision {
-    Decision { change, case, action, event_type: Some(event_type), reason, attachments: Vec::new(), created: None }
+    let (attachments, enqueues) = (Vec::new(), Vec::new());
+    Decision { change, case, action, event_type: Some(event_type), reason, attachments, created: None, enqueues }
 }

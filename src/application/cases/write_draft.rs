@@ -4,12 +4,14 @@ use docket_domain::audit::record::changes;
 use docket_domain::audit::{AuditRecord, Outcome, StateChange};
 use docket_domain::case::{Case, EventType, Refusal};
 use docket_domain::ids::{CaseId, EventId};
+use docket_domain::job::JobLease;
 use serde_json::{Value, json};
 use time::OffsetDateTime;
 use uuid::Uuid;
 
 use crate::application::ports::StoreError;
 use crate::application::ports::case_store::{AnswerToStore, Attachment, CaseWrite, NewEvent, RowChange, StoredCase};
+use crate::application::ports::job_store::NewJob;
 use crate::application::request::{Caller, Claim, Rendered};
 use crate::faults::Fault;
 
@@ -30,6 +32,8 @@ pub struct Decision {
     pub attachments: Vec<Attachment>,
     /// The id of the row that hangs on the case now, for the answer.
     pub created: Option<Uuid>,
+    /// Jobs that the act causes.
+    pub enqueues: Vec<NewJob>,
 }
 
 /// The act around a decision: who, under which key, with which answer.
@@ -47,11 +51,13 @@ pub struct Act<'a> {
     pub key_expires_at: OffsetDateTime,
     /// A fresh id for the event.
     pub event_id: Uuid,
+    /// The job of which the act is the effect.
+    pub completes: Option<JobLease>,
 }
 
 /// The write for an act that changes (or creates, or deletes) a case; `before` is none for a new one.
 pub fn accepted(act: &Act<'_>, before: Option<&StoredCase>, decision: Decision) -> Result<CaseWrite, StoreError> {
-    let Decision { change, case, action, event_type, reason, attachments, .. } = decision;
+    let Decision { change, case, action, event_type, reason, attachments, enqueues, .. } = decision;
     let old = before.map_or(Ok(Value::Null), |stored| serde_json::to_value(&stored.case));
     let old = old.map_err(StoreError::internal)?;
     let new = if change == RowChange::Delete { Ok(Value::Null) } else { serde_json::to_value(&case) };
@@ -81,7 +87,7 @@ pub fn accepted(act: &Act<'_>, before: Option<&StoredCase>, decision: Decision) 
         diff: before.is_some().then_some(patch),
         ..record(act, case.id, action, Outcome::Allowed)
     };
-    seal(act, before, change, case, record, event, attachments)
+    Ok(CaseWrite { enqueues, ..seal(act, before, change, case, record, event, attachments)? })
 }
 
 /// The write for an act that was refused, or that only looked: the case stays, the record says what happened.
@@ -166,5 +172,7 @@ fn seal(
         event,
         answer,
         attachments,
+        enqueues: Vec::new(),
+        completes: act.completes,
     })
 }

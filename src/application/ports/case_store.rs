@@ -5,10 +5,12 @@ use docket_domain::audit::{AuditRecord, ChainHead};
 use docket_domain::case::{Case, EventType, LinkKind};
 use docket_domain::idempotency::{Fingerprint, IdempotencyKey};
 use docket_domain::ids::{CaseId, EventId, EvidenceId, LinkId, NoteId, PrincipalId, TenantId};
+use docket_domain::job::JobLease;
 use serde_json::Value;
 use time::OffsetDateTime;
 
 use super::StoreError;
+use super::job_store::NewJob;
 use crate::application::request::Rendered;
 
 /// A case together with the head of its audit chain.
@@ -177,6 +179,10 @@ pub struct CaseWrite {
     pub answer: Option<AnswerToStore>,
     /// Rows that hang on the case.
     pub attachments: Vec<Attachment>,
+    /// Jobs that this act causes: they exist if and only if it is committed.
+    pub enqueues: Vec<NewJob>,
+    /// The job of which this act is the effect: it ends in the same transaction, or the act is not committed.
+    pub completes: Option<JobLease>,
 }
 
 /// How a commit ended. Everything but `Done` left nothing behind.
@@ -198,6 +204,8 @@ pub enum Commit {
     LinkExists,
     /// The content to attach is not known (any more).
     NoSuchContent,
+    /// Another worker has the job that the act was the effect of.
+    LeaseLost,
 }
 
 /// Loads and commits cases.

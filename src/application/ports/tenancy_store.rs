@@ -2,13 +2,15 @@
 
 use async_trait::async_trait;
 use docket_domain::audit::{AuditRecord, ChainHead};
-use docket_domain::ids::{ApiKeyId, PrincipalId, TenantId};
+use docket_domain::ids::{ApiKeyId, JobId, PrincipalId, TenantId};
+use docket_domain::job::JobKind;
 use docket_domain::tenancy::{ApiKey, Principal, Tenant};
 use time::OffsetDateTime;
 use uuid::Uuid;
 
 use super::StoreError;
 use super::case_store::{AnswerToStore, KeyScope, StoredAnswer};
+use super::job_store::NewJob;
 
 /// One change of a tenant's rows.
 #[derive(Debug, Clone)]
@@ -30,6 +32,14 @@ pub enum Effect {
     },
     /// Expiry and revocation of a key change.
     EndKey(ApiKey),
+    /// A new job; the act is decided anew when its unique key was taken meanwhile.
+    EnqueueJob(NewJob),
+    /// A waiting job ends, a running one is asked to; the act is decided anew when it ended meanwhile.
+    CancelJob(JobId),
+    /// A dead letter goes back into the queue; the act is decided anew when it is none any more.
+    RedriveJob(JobId),
+    /// Up to so many dead letters of a kind go back into the queue.
+    RedriveKind(JobKind, u32),
 }
 
 /// Everything that one administrative act writes. Committed as a whole or not at all.

@@ -6,6 +6,7 @@ mod security;
 mod server;
 mod stores;
 mod telemetry;
+mod worker;
 
 use std::path::PathBuf;
 
@@ -18,6 +19,7 @@ pub use security::{Oidc, Security};
 pub use server::{ProcessRole, Server};
 pub use stores::{Audit, Demo, Storage};
 pub use telemetry::{LogFormat, Telemetry};
+pub use worker::Worker;
 
 use super::setting::{Rule, Setting, section};
 
@@ -28,6 +30,8 @@ section! {
         data_dir: PathBuf = "\".docket\"", Rule::Text;
         + /// The HTTP server.
         server: Server;
+        + /// Background work.
+        worker: Worker;
         + /// The database.
         database: Database;
         + /// Authentication.
@@ -62,6 +66,7 @@ impl Config {
 pub const SECTIONS: &[(&str, &str, &[Setting])] = &[
     ("", Config::ABOUT, Config::SETTINGS),
     ("server", Server::ABOUT, Server::SETTINGS),
+    ("worker", Worker::ABOUT, Worker::SETTINGS),
     ("database", Database::ABOUT, Database::SETTINGS),
     ("security", Security::ABOUT, Security::SETTINGS),
     ("security.oidc", Oidc::ABOUT, Oidc::SETTINGS),

@@ -93,6 +93,7 @@ pub async fn patch_case(
         dry_run: false,
         presenter: &presenter,
         action: "case.update",
+        completes: None,
     };
     Ok(respond(edit_case(&state.writing, request, &case_changes(body.value)).await?))
 }
@@ -122,6 +123,7 @@ pub async fn remove_case(
         dry_run: false,
         presenter: &presenter,
         action: "case.delete",
+        completes: None,
     };
     Ok(respond(delete_case(&state.writing, request).await?))
 }

@@ -118,6 +118,7 @@ pub async fn post_evidence(
         dry_run: false,
         presenter: &presenter,
         action: "case.add_evidence",
+        completes: None,
     };
     admit_upload(state.cases.as_ref(), &state.writing, &change).await?;
     let form = Multipart::from_request(request, &()).await.map_err(|_| {

@@ -145,6 +145,7 @@ pub async fn carry_out(
         dry_run: write.dry_run,
         presenter: &presenter,
         action: &action,
+        completes: None,
     };
     let written = match parsed {
         Ok(command) => transition_case(&state.writing, request, &command).await?,

@@ -4,9 +4,15 @@
 //! `bootstrap::worker::services`. Everything else (restart, health, metrics, the end of the grace period) is done here.
 
 mod health;
+mod job_desk;
+mod job_runner;
+mod job_session;
+mod job_upkeep;
 mod supervisor;
 
 pub use health::ServiceState;
+pub use job_runner::{JobRunner, RunnerSettings, Tools};
+pub use job_upkeep::JobUpkeep;
 pub use supervisor::{Restarts, Worker};
 
 use async_trait::async_trait;

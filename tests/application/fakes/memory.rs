@@ -8,6 +8,7 @@ use docket::application::ports::StoreError;
 use docket::application::ports::case_store::{
     Attachment, CaseStore, CaseWrite, Commit, KeyScope, Loaded, NewEvent, RowChange, StoredAnswer, StoredCase,
 };
+use docket::application::ports::job_store::NewJob;
 use docket_domain::audit::AuditRecord;
 use docket_domain::ids::{CaseId, PrincipalId, TenantId};
 use time::OffsetDateTime;
@@ -25,6 +26,7 @@ pub struct Contents {
     pub audit: Vec<AuditRecord>,
     pub events: Vec<NewEvent>,
     pub attachments: Vec<(AuditRecord, Attachment)>,
+    pub enqueued: Vec<NewJob>,
     pub commits: u32,
     pub forgotten: u32,
     in_flight: HashSet<AnswerKey>,
@@ -128,6 +130,7 @@ impl Contents {
         }
         self.audit.push(write.audit.clone());
         self.events.extend(write.event.clone());
+        self.enqueued.extend(write.enqueues.clone());
         self.attachments.extend(write.attachments.iter().map(|row| (write.audit.clone(), row.clone())));
         if let (Some(key), Some(answer)) = (key, answer) {
             let (fingerprint, rendered) = (answer.fingerprint, answer.rendered.clone());

@@ -1,0 +1,173 @@
+//! Maintenance: what keeps the service's own house in order, as jobs on the queue like any other.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use docket_domain::principal::{Role, Roles};
+use serde_json::{Value, json};
+use time::Duration;
+
+use super::handler::{JobContext, JobError, JobHandler, KindSpec, Outcome};
+use super::schedule::{For, InvalidCron, Schedule};
+use crate::application::audit::checkpoints::make_checkpoint;
+use crate::application::evidence::sweep_orphans::sweep_orphans;
+use crate::application::ports::housekeeping::Housekeeping;
+use crate::application::ports::{AuditStore, BlobStore, Clock, EvidenceIndex, Signer};
+
+/// Rows that one statement removes: few enough to be done within a moment.
+const BATCH: u32 = 5_000;
+/// Who may run maintenance of the platform by hand.
+const OPERATORS: Roles = Roles::of(&[Role::Operator]);
+
+/// When maintenance runs (UTC).
+pub fn schedules() -> Result<Vec<Schedule>, InvalidCron> {
+    let platform = |kind, expression| Schedule::new(kind, expression, kind, json!({}), For::Platform);
+    Ok(vec![
+        platform("purge_idempotency_keys", "*/10 * * * *")?,
+        platform("purge_finished_jobs", "5 * * * *")?,
+        platform("sweep_evidence", "40 2 * * *")?,
+        Schedule::new("sign_checkpoint", "10 1 * * *", "sign_checkpoint", json!({}), For::EachTenant)?,
+    ])
+}
+
+/// Maintenance takes no payload.
+fn no_payload(payload: &Value) -> Result<(), String> {
+    if payload.as_object().is_some_and(serde_json::Map::is_empty) { Ok(()) } else { Err("must be {}".to_owned()) }
+}
+
+/// One more batch may be there when this one was full.
+fn was_full(removed: u64) -> bool {
+    removed >= u64::from(BATCH)
+}
+
+/// Removes idempotency keys that expired.
+pub struct PurgeIdempotencyKeys(pub Arc<dyn Housekeeping>);
+
+#[async_trait]
+impl JobHandler for PurgeIdempotencyKeys {
+    fn spec(&self) -> KindSpec {
+        let about = "Removes idempotency keys that expired.";
+        let spec = KindSpec::new("purge_idempotency_keys", about);
+        KindSpec { concurrency: 1, keeps_results: true, enqueued_by: OPERATORS, ..spec }
+    }
+
+    fn check(&self, payload: &Value) -> Result<(), String> {
+        no_payload(payload)
+    }
+
+    async fn run(&self, context: &JobContext, _: &Value) -> Result<Outcome, JobError> {
+        let mut total = 0;
+        loop {
+            let removed = self.0.purge_idempotency_keys(BATCH).await?;
+            total += removed;
+            if !was_full(removed) {
+                return Ok(Outcome::DoneWith(json!({"removed": total})));
+            }
+            context.go_on()?;
+        }
+    }
+}
+
+/// Removes jobs that ended long ago.
+pub struct PurgeFinishedJobs {
+    /// Where they are.
+    pub housekeeping: Arc<dyn Housekeeping>,
+    /// How long results and cancelled jobs are kept.
+    pub age: Duration,
+    /// How long dead letters are kept.
+    pub dead_age: Duration,
+}
+
+#[async_trait]
+impl JobHandler for PurgeFinishedJobs {
+    fn spec(&self) -> KindSpec {
+        let about = "Removes jobs that ended long ago, and dead letters that nobody redrove.";
+        let spec = KindSpec::new("purge_finished_jobs", about);
+        KindSpec { concurrency: 1, keeps_results: true, enqueued_by: OPERATORS, ..spec }
+    }
+
+    fn check(&self, payload: &Value) -> Result<(), String> {
+        no_payload(payload)
+    }
+
+    async fn run(&self, context: &JobContext, _: &Value) -> Result<Outcome, JobError> {
+        let mut total = 0;
+        loop {
+            let removed = self.housekeeping.purge_finished_jobs(self.age, self.dead_age, BATCH).await?;
+            total += removed;
+            if !was_full(removed) {
+                return Ok(Outcome::DoneWith(json!({"removed": total})));
+            }
+            context.go_on()?;
+        }
+    }
+}
+
+/// Removes stored bytes that no case uses.
+pub struct SweepEvidence {
+    /// Where the bytes are.
+    pub blobs: Arc<dyn BlobStore>,
+    /// What the cases use.
+    pub index: Arc<dyn EvidenceIndex>,
+    /// The age of bytes is measured by it.
+    pub clock: Arc<dyn Clock>,
+}
+
+#[async_trait]
+impl JobHandler for SweepEvidence {
+    fn spec(&self) -> KindSpec {
+        let about = "Removes stored bytes that no case uses and that are older than a day.";
+        let spec = KindSpec::new("sweep_evidence", about);
+        let timeout = std::time::Duration::from_hours(1);
+        KindSpec { concurrency: 1, timeout, keeps_results: true, enqueued_by: OPERATORS, ..spec }
+    }
+
+    fn check(&self, payload: &Value) -> Result<(), String> {
+        no_payload(payload)
+    }
+
+    async fn run(&self, context: &JobContext, _: &Value) -> Result<Outcome, JobError> {
+        let sweep = sweep_orphans(self.blobs.as_ref(), self.index.as_ref(), self.clock.now(), Duration::DAY, false);
+        // Stopping in the middle is safe: what is left is swept the next time.
+        let swept = tokio::select! {
+            swept = sweep => swept?,
+            () = context.cancelled.cancelled() => return Err(JobError::Cancelled),
+        };
+        Ok(Outcome::DoneWith(json!({
+            "seen": swept.seen,
+            "contents_removed": swept.contents_removed,
+            "uploads_removed": swept.uploads_removed,
+        })))
+    }
+}
+
+/// Seals a tenant's audit trail by a signed checkpoint.
+pub struct SignCheckpoint {
+    /// The trail.
+    pub audit: Arc<dyn AuditStore>,
+    /// The key, which lies outside the database.
+    pub signer: Arc<dyn Signer>,
+    /// The time of the checkpoint.
+    pub clock: Arc<dyn Clock>,
+}
+
+#[async_trait]
+impl JobHandler for SignCheckpoint {
+    fn spec(&self) -> KindSpec {
+        let about = "Seals the tenant's audit trail by a signed checkpoint over the chains that moved.";
+        let enqueued_by = Roles::of(&[Role::Admin, Role::Auditor]);
+        let spec = KindSpec::new("sign_checkpoint", about);
+        KindSpec { concurrency: 2, keeps_results: true, enqueued_by, ..spec }
+    }
+
+    fn check(&self, payload: &Value) -> Result<(), String> {
+        no_payload(payload)
+    }
+
+    async fn run(&self, context: &JobContext, _: &Value) -> Result<Outcome, JobError> {
+        let (audit, signer, clock) = (self.audit.as_ref(), self.signer.as_ref(), self.clock.as_ref());
+        let made = make_checkpoint(audit, signer, clock, context.tenant_id()).await?;
+        let statement = &made.statement;
+        Ok(Outcome::DoneWith(json!({"number": statement.number, "heads": statement.heads})))
+    }
+}

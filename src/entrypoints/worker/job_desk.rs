@@ -1,0 +1,203 @@
+//! The jobs in a worker's hands: fetched, running, and how many more may be fetched of each kind.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
+use std::time::Duration;
+
+use docket_domain::ids::JobId;
+use docket_domain::job::JobLease;
+use docket_domain::job::low_water::{LowWater, Scan};
+use docket_domain::job::window::Pace;
+use tokio_util::sync::CancellationToken;
+
+use crate::application::jobs::{JobHandler, Registry};
+use crate::application::ports::job_queue::{ClaimSlot, ClaimedJob, LANES};
+use crate::telemetry::jobs::JOBS_HELD;
+
+/// What is in hand of one kind.
+struct KindDesk {
+    kind: &'static str,
+    handler: Arc<dyn JobHandler>,
+    concurrency: usize,
+    /// Fetched, not begun.
+    waiting: VecDeque<ClaimedJob>,
+    running: usize,
+    /// Fetched, running, or ended without the database knowing yet.
+    held: usize,
+    pace: Pace,
+    /// Whether the last claim brought all that it asked for, so that more is likely there.
+    more: bool,
+}
+
+/// A job that the database says is ours.
+struct Held {
+    desk: usize,
+    lease: JobLease,
+    cancelled: CancellationToken,
+    cancel_requested: bool,
+}
+
+/// A job that is to be begun.
+pub struct Start {
+    /// Which kind; given back when it ends.
+    pub desk: usize,
+    /// Its handler.
+    pub handler: Arc<dyn JobHandler>,
+    /// The job.
+    pub job: ClaimedJob,
+    /// Cancelled when it should end early.
+    pub cancelled: CancellationToken,
+}
+
+/// All of it. Bounded: never more than `window` jobs are held, whatever waits in the database.
+pub struct Desk {
+    kinds: Vec<KindDesk>,
+    places: HashMap<&'static str, usize>,
+    held: HashMap<JobId, Held>,
+    window: usize,
+}
+
+impl Desk {
+    /// An empty desk for these kinds.
+    pub fn new(registry: &Registry, window: usize) -> Self {
+        let kinds: Vec<_> = registry
+            .iter()
+            .map(|handler| {
+                let spec = handler.spec();
+                KindDesk {
+                    kind: spec.kind,
+                    handler: handler.clone(),
+                    concurrency: spec.concurrency.max(1),
+                    waiting: VecDeque::new(),
+                    running: 0,
+                    held: 0,
+                    // No kind fills the desk alone.
+                    pace: Pace::new(spec.concurrency.max(1), window / 2),
+                    more: false,
+                }
+            })
+            .collect();
+        let places = kinds.iter().enumerate().map(|(place, desk)| (desk.kind, place)).collect();
+        Self { kinds, places, held: HashMap::new(), window }
+    }
+
+    /// What to claim now: of every kind that has room (`all`), or of those that likely have more and half of whose room is
+    /// free. Nothing when the desk is full.
+    pub fn slots(&self, all: bool, marks: &LowWater, scan: Scan) -> Vec<ClaimSlot> {
+        let mut left = self.window.saturating_sub(self.held.len());
+        let mut slots = Vec::new();
+        for desk in &self.kinds {
+            let window = desk.pace.window();
+            let room = window.saturating_sub(desk.held).min(left);
+            if room == 0 || !(all || (desk.more && room * 2 >= window)) {
+                continue;
+            }
+            left -= room;
+            let mut lane = 0;
+            let from = [(); LANES].map(|()| {
+                lane += 1;
+                marks.from(desk.kind, lane - 1, scan)
+            });
+            slots.push(ClaimSlot { kind: desk.kind, wanted: u32::try_from(room).unwrap_or(u32::MAX), from });
+        }
+        slots
+    }
+
+    /// Takes in what a claim brought.
+    pub fn take(&mut self, slots: &[ClaimSlot], jobs: Vec<ClaimedJob>, marks: &mut LowWater) {
+        let mut brought: HashMap<usize, u32> = HashMap::new();
+        for job in jobs {
+            let Some(place) = self.places.get(job.kind.as_str()).copied() else { continue };
+            let desk = &mut self.kinds[place];
+            marks.given(desk.kind, job.lane, (job.run_at, job.lease.job_id.0));
+            *brought.entry(place).or_default() += 1;
+            desk.held += 1;
+            let (lease, cancelled) = (job.lease, CancellationToken::new());
+            self.held.insert(lease.job_id, Held { desk: place, lease, cancelled, cancel_requested: false });
+            desk.waiting.push_back(job);
+        }
+        for slot in slots {
+            if let Some(place) = self.places.get(slot.kind).copied() {
+                self.kinds[place].more = brought.get(&place).is_some_and(|count| *count >= slot.wanted);
+            }
+        }
+    }
+
+    /// The next job that may begin, if there is one.
+    pub fn start_next(&mut self) -> Option<Start> {
+        for (place, desk) in self.kinds.iter_mut().enumerate() {
+            if desk.running >= desk.concurrency {
+                continue;
+            }
+            let Some(job) = desk.waiting.pop_front() else { continue };
+            desk.running += 1;
+            let cancelled = self.held.get(&job.lease.job_id).map(|held| held.cancelled.clone()).unwrap_or_default();
+            return Some(Start { desk: place, handler: desk.handler.clone(), job, cancelled });
+        }
+        None
+    }
+
+    /// An attempt ended; the job stays in hand until the database knows.
+    pub fn ended(&mut self, desk: usize, took: Duration) -> &'static str {
+        let desk = &mut self.kinds[desk];
+        desk.running -= 1;
+        desk.pace.observe(took);
+        desk.kind
+    }
+
+    /// Whether somebody asked for the end of this job.
+    pub fn was_cancelled(&self, lease: JobLease) -> bool {
+        self.held.get(&lease.job_id).is_some_and(|held| held.cancel_requested)
+    }
+
+    /// The database knows: the job is out of our hands.
+    pub fn release(&mut self, lease: JobLease) {
+        if let Some(held) = self.held.remove(&lease.job_id) {
+            self.kinds[held.desk].held -= 1;
+        }
+    }
+
+    /// Somebody wants these ended; those that were not begun are given to the caller to be ended now.
+    pub fn cancel(&mut self, leases: &[JobLease]) -> Vec<JobLease> {
+        let mut unbegun = Vec::new();
+        for lease in leases {
+            let Some(held) = self.held.get_mut(&lease.job_id).filter(|held| held.lease == *lease) else { continue };
+            held.cancel_requested = true;
+            held.cancelled.cancel();
+            let desk = &mut self.kinds[held.desk];
+            if let Some(at) = desk.waiting.iter().position(|job| job.lease == *lease) {
+                desk.waiting.remove(at);
+                unbegun.push(*lease);
+            }
+        }
+        unbegun
+    }
+
+    /// Tells every running job to end early.
+    pub fn cancel_all(&self) {
+        self.held.values().for_each(|held| held.cancelled.cancel());
+    }
+
+    /// Drops what was not begun: it is handed back with the worker's lease.
+    pub fn drop_waiting(&mut self) {
+        for desk in &mut self.kinds {
+            for job in std::mem::take(&mut desk.waiting) {
+                self.held.remove(&job.lease.job_id);
+                desk.held -= 1;
+            }
+        }
+    }
+
+    /// How many run now.
+    pub fn running(&self) -> usize {
+        self.kinds.iter().map(|desk| desk.running).sum()
+    }
+
+    /// Shows what is in hand.
+    #[allow(clippy::cast_precision_loss, reason = "a gauge of some thousands at most")]
+    pub fn show(&self) {
+        for desk in &self.kinds {
+            metrics::gauge!(JOBS_HELD, "kind" => desk.kind).set(desk.held as f64);
+        }
+    }
+}

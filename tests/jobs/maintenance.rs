@@ -1,0 +1,92 @@
+//! Maintenance jobs do what they say, in batches, and leave alone what is not theirs.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use docket::adapters::object_store::ObjectBlobStore;
+use docket::adapters::postgres::{PgAuditStore, PgEvidenceIndex, PgHousekeeping};
+use docket::adapters::system::{Ed25519Signer, SystemClock};
+use docket::application::jobs::JobHandler;
+use docket::application::jobs::maintenance::{
+    PurgeFinishedJobs, PurgeIdempotencyKeys, SignCheckpoint, SweepEvidence, schedules,
+};
+use docket::application::ports::AuditStore;
+use docket::application::ports::job_store::NewJob;
+use docket_domain::job::JobState;
+use serde_json::json;
+
+use crate::bench::Bench;
+use crate::runner::{start, wait_for};
+
+/// Runs one job of a handler to its end.
+async fn once(bench: &Bench, handler: Arc<dyn JobHandler>) -> serde_json::Value {
+    let id = bench.enqueue(NewJob { payload: json!({}), ..bench.job(handler.spec().kind) }).await;
+    let worker = start(bench, vec![handler], Duration::from_secs(5));
+    let done = wait_for(bench, id, JobState::Succeeded).await;
+    worker.end().await;
+    done.result.unwrap()
+}
+
+#[tokio::test]
+async fn expired_keys_of_all_tenants_go_and_living_ones_stay() {
+    let bench = Bench::new().await;
+    let owner = bench.owner().await;
+    sqlx::query(
+        "INSERT INTO docket.idempotency_keys (tenant_id, principal_id, key, fingerprint, status, body, created_at, expires_at)
+         SELECT gen_random_uuid(), gen_random_uuid(), n::text, decode(repeat('00', 32), 'hex'), 200, '', now(),
+                now() + CASE WHEN n <= 6000 THEN interval '-2 hours' ELSE interval '-59 minutes' END
+         FROM generate_series(1, 6010) n",
+    )
+    .execute(&owner)
+    .await
+    .unwrap();
+    let purge = Arc::new(PurgeIdempotencyKeys(Arc::new(PgHousekeeping::new(bench.pool.clone()))));
+    assert_eq!(once(&bench, purge).await, json!({"removed": 6000}), "in more than one batch");
+    let left: i64 = sqlx::query_scalar("SELECT count(*) FROM docket.idempotency_keys").fetch_one(&owner).await.unwrap();
+    assert_eq!(left, 10);
+}
+
+#[tokio::test]
+async fn ended_jobs_go_after_their_time_and_dead_letters_after_theirs() {
+    let bench = Bench::new().await;
+    let owner = bench.owner().await;
+    sqlx::query(
+        "INSERT INTO docket.finished_jobs (tenant_id, id, kind, state, payload, priority, attempt, lease_token,
+                                           requested_by, created_at, finished_at)
+         SELECT gen_random_uuid(), gen_random_uuid(), 'probe', s, '{}', 3, 1, 1, gen_random_uuid(), now(),
+                now() - make_interval(days => d)
+         FROM unnest(ARRAY['succeeded', 'cancelled', 'dead']) s, unnest(ARRAY[1, 8, 91]) d",
+    )
+    .execute(&owner)
+    .await
+    .unwrap();
+    let housekeeping = Arc::new(PgHousekeeping::new(bench.pool.clone()));
+    let (age, dead_age) = (time::Duration::days(7), time::Duration::days(90));
+    let purge = Arc::new(PurgeFinishedJobs { housekeeping, age, dead_age });
+    assert_eq!(once(&bench, purge).await, json!({"removed": 5}));
+    let left: i64 = sqlx::query_scalar("SELECT count(*) FROM docket.finished_jobs WHERE state = 'dead'")
+        .fetch_one(&owner)
+        .await
+        .unwrap();
+    assert_eq!(left, 2);
+}
+
+#[tokio::test]
+async fn a_tenants_trail_is_sealed_and_stored_bytes_are_swept() {
+    let bench = Bench::new().await;
+    let directory = tempfile::tempdir().unwrap();
+    let audit: Arc<dyn AuditStore> = Arc::new(PgAuditStore::new(bench.pool.clone()));
+    let signer = Arc::new(Ed25519Signer::open(&directory.path().join("key")).unwrap());
+    let clock = Arc::new(SystemClock::new());
+    let sign = Arc::new(SignCheckpoint { audit, signer, clock: clock.clone() });
+    assert_eq!(once(&bench, sign.clone()).await["number"], 1);
+    assert_eq!(once(&bench, sign).await["number"], 2);
+    let (blobs, index) = (Arc::new(ObjectBlobStore::in_memory()), Arc::new(PgEvidenceIndex::new(bench.pool.clone())));
+    let sweep = Arc::new(SweepEvidence { blobs, index, clock });
+    assert_eq!(once(&bench, sweep).await, json!({"seen": 0, "contents_removed": 0, "uploads_removed": 0}));
+}
+
+#[test]
+fn every_schedule_of_the_maintenance_is_well_formed() {
+    assert_eq!(schedules().unwrap().len(), 4);
+}
