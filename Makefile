@@ -106,6 +106,7 @@ crash: doctor $(VENV)/.runtime $(VENV)/.dev ## Kill, cut, race and abuse the ser
 	  DOCKET_CRASH_SECONDS=$${DOCKET_CRASH_SECONDS:-120} DOCKET_CRASH_KEYS=$${DOCKET_CRASH_KEYS:-500} \
 	  DOCKET_CRASH_SENDS=$${DOCKET_CRASH_SENDS:-40} DOCKET_CRASH_STEPS=$${DOCKET_CRASH_STEPS:-1000000} \
 	  DOCKET_CRASH_REQUESTS=$${DOCKET_CRASH_REQUESTS:-10000} DOCKET_CRASH_ROUNDS=$${DOCKET_CRASH_ROUNDS:-15} \
+	  DOCKET_CRASH_PROBES=$${DOCKET_CRASH_PROBES:-10000} \
 	  cargo test --release --locked --test crash -- --nocapture --skip fuzz_api
 
 .PHONY: crash-selftest

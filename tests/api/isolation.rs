@@ -110,3 +110,17 @@ async fn without_a_tenant_the_service_sees_no_row_and_writes_none() {
     let error = sqlx::query("DELETE FROM docket.audit_events").execute(&app.superuser().await).await.unwrap_err();
     assert!(error.to_string().contains("append-only"), "{error}");
 }
+
+#[tokio::test]
+async fn a_case_is_given_only_to_somebody_whom_the_tenant_has() {
+    let app = TestApp::start().await;
+    let id = app.draft().await["id"].as_str().unwrap().to_owned();
+    let nobody = [app.tenants[1].principals[&Role::Caseworker], Uuid::now_v7()];
+    for assignee in nobody {
+        let body = json!({"command": "assign", "assignee_id": assignee});
+        let problem = app.command(&id, Role::Supervisor, &body).await.assert_problem(422, "validation-failed");
+        assert_eq!(problem["errors"][0]["pointer"], "/assignee_id");
+    }
+    let body = json!({"command": "assign", "assignee_id": app.principal(Role::Caseworker)});
+    assert_eq!(app.command(&id, Role::Supervisor, &body).await.status, 200);
+}

@@ -10,6 +10,7 @@ mod forged_tokens;
 mod forgeries;
 mod fuzz_api;
 mod http_abuse;
+mod isolation;
 #[path = "../support/issuer.rs"]
 mod issuer;
 mod kill_database;

@@ -55,7 +55,7 @@ async fn a_foreign_id_is_answered_like_a_missing_one_everywhere() {
 }
 
 /// Every operation that the service documents.
-async fn operations(url: &str) -> Vec<(Method, String, Value)> {
+pub async fn operations(url: &str) -> Vec<(Method, String, Value)> {
     let text = reqwest::get(format!("{url}/openapi.json")).await.unwrap().text().await.unwrap();
     let document: Value = serde_json::from_str(&text).unwrap();
     let mut operations = Vec::new();

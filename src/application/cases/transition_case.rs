@@ -3,6 +3,7 @@
 use docket_domain::case::deadline::Calendar;
 use docket_domain::case::{Case, Command, CommandInput, EventType, LinkKind, Refusal, decide};
 use docket_domain::ids::{EvidenceId, LinkId, NoteId};
+use docket_domain::principal::Actor;
 use time::OffsetDateTime;
 
 use super::unit_of_work::{CaseWriting, ChangeRequest};
@@ -51,6 +52,7 @@ pub async fn transition_case(
     }
     let actor = &request.caller.actor;
     let ids = writing.clock.clone();
+    let nobody = names_nobody(writing, command, actor).await?;
     let authorize = |case: &Case| decide::authorize(case, command.command, actor);
     writing
         .change(request, authorize, |case, now| {
@@ -62,6 +64,10 @@ pub async fn transition_case(
             }
             let next = decide(case, command.command, &input, actor, now, &Calendar::default())
                 .map_err(UseCaseError::refused)?;
+            if nobody {
+                let detail = "must be a principal of your tenant that is not disabled";
+                return Err(UseCaseError::Invalid(vec![Invalid::new("/assignee_id", detail)]));
+            }
             let attachment = attachment(command, &input, row_id, now, case);
             Ok(Decision {
                 change: RowChange::Lifecycle,
@@ -75,6 +81,15 @@ pub async fn transition_case(
             })
         })
         .await
+}
+
+/// Whether the case is to be given to somebody whom the tenant does not have. Costs a round trip when assigning, only then.
+async fn names_nobody(writing: &CaseWriting, command: &TransitionCommand, actor: &Actor) -> Result<bool, UseCaseError> {
+    let named = command.input.as_ref().ok().and_then(|input| input.assignee_id);
+    match named.filter(|_| command.command == Command::Assign) {
+        Some(assignee) => Ok(!writing.store.is_assignable(actor.tenant_id, assignee).await?),
+        None => Ok(false),
+    }
 }
 
 /// The name of a command in the audit trail.

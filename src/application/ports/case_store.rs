@@ -220,6 +220,8 @@ pub trait CaseStore: Send + Sync + 'static {
     async fn load(&self, tenant: TenantId, case: CaseId, key: Option<KeyScope<'_>>) -> Result<Loaded, StoreError>;
     /// The answer stored under the key, before a case exists.
     async fn load_answer(&self, tenant: TenantId, key: KeyScope<'_>) -> Result<Option<StoredAnswer>, StoreError>;
+    /// Whether the tenant has this principal and its credentials are accepted: nobody else can be given a case.
+    async fn is_assignable(&self, tenant: TenantId, principal: PrincipalId) -> Result<bool, StoreError>;
     /// Forgets an expired answer, so that its key can be used anew.
     async fn forget_expired(&self, tenant: TenantId, key: KeyScope<'_>, now: OffsetDateTime) -> Result<(), StoreError>;
     /// Commits one act.

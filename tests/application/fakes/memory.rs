@@ -155,6 +155,11 @@ impl CaseStore for MemoryStore {
         Ok(self.contents().answers.get(&(tenant, key.principal_id, key.key.as_str().to_owned())).cloned())
     }
 
+    /// Everybody can be given a case, but for the one with the greatest id.
+    async fn is_assignable(&self, _: TenantId, principal: PrincipalId) -> Result<bool, StoreError> {
+        Ok(!principal.0.is_max())
+    }
+
     async fn forget_expired(&self, tenant: TenantId, key: KeyScope<'_>, now: OffsetDateTime) -> Result<(), StoreError> {
         let mut contents = self.contents();
         let scope = (tenant, key.principal_id, key.key.as_str().to_owned());
