@@ -5,6 +5,8 @@
 mod database_support;
 #[path = "../support/issuer.rs"]
 mod issuer;
+#[path = "../support/s3_server.rs"]
+mod s3_server;
 mod support;
 
 mod audit_trail;
@@ -14,6 +16,7 @@ mod concurrency;
 mod documents;
 mod event_feed;
 mod evidence;
+mod evidence_in_s3;
 mod idempotency;
 mod isolation;
 mod lifecycle;
