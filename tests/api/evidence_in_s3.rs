@@ -13,7 +13,7 @@ use crate::support::{Answer, TestApp};
 const PDF: &[u8] = b"%PDF-1.7\n1 0 obj\n<<>>\nendobj\n%%EOF\n";
 
 fn store_in(config: &mut Config, endpoint: &str) {
-    config.storage.url = "s3://evidence/docket".to_owned();
+    "s3://evidence/docket".clone_into(&mut config.storage.url);
     config.storage.s3_endpoint = Some(endpoint.to_owned());
     config.storage.s3_access_key_id = Some(SecretString::from("key"));
     config.storage.s3_secret_access_key = Some(SecretString::from("secret"));

@@ -1,4 +1,5 @@
 //! A local server of the S3 protocol (`moto`, from the development requirements), with a bucket `evidence`.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stderr)]
 
 use std::io::{BufRead, BufReader};
 use std::path::Path;
