@@ -83,16 +83,7 @@ impl CaseStore for PgCaseStore {
 
     #[tracing::instrument(name = "SELECT principals", skip_all, fields(otel.kind = "client", db.system.name = "postgresql"))]
     async fn is_assignable(&self, tenant: TenantId, principal: PrincipalId) -> Result<bool, StoreError> {
-        let row = sqlx::query!(
-            "WITH context AS MATERIALIZED (SELECT set_config('docket.tenant', $1, true) IS NOT NULL AS ready)
-             SELECT id FROM docket.principals WHERE (SELECT ready FROM context) AND id = $2 AND NOT disabled",
-            tenant.to_string(),
-            principal.0
-        )
-        .fetch_optional(&self.pool)
-        .await
-        .map_err(store_error)?;
-        Ok(row.is_some())
+        super::assignees::is_assignable(&self.pool, tenant, principal).await
     }
 
     #[tracing::instrument(name = "DELETE idempotency_keys", skip_all, fields(otel.kind = "client", db.system.name = "postgresql"))]

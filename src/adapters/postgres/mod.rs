@@ -6,6 +6,7 @@
 //! is in place before row-level security asks for it, in the same round trip and the same implicit transaction. Were the
 //! order ever different, the policies would see no tenant and the statement no rows: it fails closed.
 
+mod assignees;
 pub mod audit_store;
 pub mod bulk_columns;
 pub mod bulk_store;
