@@ -1,5 +1,6 @@
 //! The composition root: the only place that names both ports and adapters.
 
+mod delivery;
 mod tokens;
 mod worker;
 
@@ -22,8 +23,11 @@ use crate::adapters::system::{Ed25519Signer, SystemClock, SystemRandomness, secr
 use crate::application::cases::CaseWriting;
 use crate::application::cases::export_cases::ExportCases;
 use crate::application::cases::import_cases::ImportCases;
+use crate::application::events::wakeups::Wakeups;
 use crate::application::ports::health::HealthProbe;
-use crate::application::ports::{AuditStore, BlobStore, BulkStore, CaseReader, Clock, EvidenceIndex, Signer};
+use crate::application::ports::{
+    AuditStore, BlobStore, BulkStore, CaseReader, Clock, EventSink, EvidenceIndex, Signer,
+};
 use crate::application::tenancy::{Authenticator, CredentialMemory, TenancyWriting};
 use crate::config::Config;
 use crate::entrypoints::http::cursor::CursorSigner;
@@ -43,13 +47,17 @@ pub struct Parts {
     pub clock: Arc<dyn Clock>,
     /// Reading cases.
     pub cases: Arc<dyn CaseReader>,
+    /// Hints that an event was committed.
+    pub wakeups: Wakeups,
+    /// Where events go inside the house, besides what the configuration names.
+    pub sinks: Vec<Arc<dyn EventSink>>,
 }
 
 impl Parts {
     /// The adapters over an open pool.
     pub fn from_pool(pool: Pool) -> Self {
         let cases = Arc::new(PgCaseReader::new(pool.clone()));
-        Self { clock: Arc::new(SystemClock::new()), cases, pool }
+        Self { clock: Arc::new(SystemClock::new()), cases, wakeups: Wakeups::default(), sinks: Vec::new(), pool }
     }
 
     /// The one way to write cases.
@@ -58,6 +66,7 @@ impl Parts {
             store: Arc::new(PgCaseStore::new(self.pool.clone())),
             clock: self.clock.clone(),
             key_lifetime: time::Duration::hours(i64::from(config.idempotency.ttl_hours)),
+            wakeups: self.wakeups.clone(),
         }
     }
 
@@ -127,7 +136,7 @@ impl Parts {
         vec![Arc::new(DatabaseProbe(self.pool.clone())), Arc::new(RowSecurityProbe(self.pool.clone()))]
     }
 
-    fn api_state(&self, config: &Config, issuer: Option<&Issuer>) -> anyhow::Result<ApiState> {
+    fn api_state(&self, config: &Config, issuer: Option<&Issuer>, stop: CancellationToken) -> anyhow::Result<ApiState> {
         let keys = Arc::new(PgKeyStore::new(self.pool.clone()));
         let memory = Duration::from_secs(config.security.api_key_cache_seconds);
         let memory = Arc::new(CredentialMemory::new(memory));
@@ -142,7 +151,9 @@ impl Parts {
             evidence: self.evidence(),
             max_evidence_bytes: config.storage.max_evidence_bytes,
             events: Arc::new(PgEventFeed::new(self.pool.clone())),
+            streams: Self::streams(config, stop),
             clock: self.clock.clone(),
+            deliveries: self.delivery_desk(config, tenancy.clone())?,
             tenancy,
             authenticator: Arc::new(Authenticator::with_memory(keys, tokens, self.clock.clone(), memory)),
             limits: RateLimits::new(&config.limits),
@@ -201,7 +212,7 @@ pub async fn run(
     let mut router = health.routes().merge(metrics::routes());
     let mut upkeep_of_api = Vec::new();
     if config.server.role.serves_api() {
-        let state = parts.api_state(&config, issuer.as_ref())?;
+        let state = parts.api_state(&config, issuer.as_ref(), shutdown.clone())?;
         upkeep_of_api.push(tokio::spawn(forget_quiet_clients(state.clone())));
         upkeep_of_api.extend(issuer.map(|issuer| tokio::spawn(issuer.keep_keys())));
         let (api, document) = router::api(state);
@@ -210,6 +221,7 @@ pub async fn run(
     let shell = Shell::new(ShellSettings::from(&config), parts.clock.clone());
     // A server that fails stops the background work, too; background work that fails is started again.
     let stop_work = shutdown.child_token();
+    worker::announce(&parts, &config, &stop_work);
     let working = tokio::spawn(worker.run(stop_work.clone(), worker::grace(&config)));
     health.mark_started();
     tracing::info!(url = config.public_url(), "listening");

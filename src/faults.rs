@@ -36,6 +36,10 @@ pub enum Fault {
     TokenSignatureIgnored,
     /// Refused credentials count against nobody.
     GuessesNotCounted,
+    /// The relay reads on from the last event's id and does not wait for older transactions.
+    RelaySkipsTheHorizon,
+    /// Redirects of a webhook receiver are followed.
+    WebhookFollowsRedirects,
 }
 
 impl Fault {
@@ -56,6 +60,8 @@ impl Fault {
         (Self::AnyAudience, "any_audience"),
         (Self::TokenSignatureIgnored, "token_signature_ignored"),
         (Self::GuessesNotCounted, "guesses_not_counted"),
+        (Self::RelaySkipsTheHorizon, "relay_skips_the_horizon"),
+        (Self::WebhookFollowsRedirects, "webhook_follows_redirects"),
     ];
 
     /// Whether this is the fault that the process was started with.

@@ -56,6 +56,26 @@ id_types! {
     JobId;
     /// One life of a worker process; a restart is another worker.
     WorkerId;
+    /// A webhook endpoint.
+    EndpointId;
+    /// Somebody that events are handed to: a webhook endpoint (with its id) or a sink.
+    DestinationId;
+}
+
+impl From<EndpointId> for DestinationId {
+    fn from(endpoint: EndpointId) -> Self {
+        Self(endpoint.0)
+    }
+}
+
+impl DestinationId {
+    /// The destination that a sink of this name is: a UUID (version 8) made from the name, the same in every process.
+    pub fn of_sink(name: &str) -> Self {
+        use sha2::{Digest, Sha256};
+        let mut bytes = [0; 16];
+        bytes.copy_from_slice(&Sha256::digest(name)[..16]);
+        Self(uuid::Builder::from_custom_bytes(bytes).into_uuid())
+    }
 }
 
 impl TenantId {

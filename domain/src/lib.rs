@@ -10,6 +10,7 @@
 //! 6. [`idempotency`]: keys and fingerprints of requests.
 //! 7. [`tenancy`]: tenants, principals and API keys, and which roles and scopes may be granted.
 //! 8. [`job`]: the life of a job, retries, leases, and how much of the queue a worker takes.
+//! 9. [`outbox`]: handing events on: retries, breakers, lanes. [`webhook`]: endpoints and the addresses they may have.
 #![forbid(unsafe_code)]
 
 pub mod audit;
@@ -17,6 +18,8 @@ pub mod case;
 pub mod idempotency;
 pub mod ids;
 pub mod job;
+pub mod outbox;
 pub mod principal;
 pub mod tenancy;
 pub mod text;
+pub mod webhook;

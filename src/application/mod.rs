@@ -11,3 +11,4 @@ pub mod jobs;
 pub mod ports;
 pub mod request;
 pub mod tenancy;
+pub mod webhooks;

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use anyhow::Context;
 use docket_domain::job::LeaseTerms;
+use tokio_util::sync::CancellationToken;
 
 use super::Parts;
 use crate::adapters::postgres::{PgHousekeeping, PgJobQueue};
@@ -14,8 +15,9 @@ use crate::application::jobs::maintenance::{
 };
 use crate::application::jobs::probe::Probe;
 use crate::application::jobs::{JobHandler, Registry};
-use crate::application::ports::JobQueue;
+use crate::application::ports::{EventSink, JobQueue};
 use crate::config::Config;
+use crate::entrypoints::worker::relay::{self, HintListener, RelayService};
 use crate::entrypoints::worker::{JobRunner, JobUpkeep, RunnerSettings, Service, Tools, Worker};
 
 /// The part of the grace period that background work gets; the rest is for closing connections and flushing telemetry.
@@ -55,7 +57,13 @@ fn services(parts: &Parts, config: &Config) -> anyhow::Result<Vec<Arc<dyn Servic
     };
     let randomness = Arc::new(SystemRandomness);
     let runner = JobRunner(Tools { queue, registry, ids: parts.clock.clone(), randomness, settings });
-    Ok(vec![Arc::new(runner), Arc::new(upkeep)])
+    let relay = RelayService(parts.relay(config, sinks(parts, config))?);
+    let mut services: Vec<Arc<dyn Service>> = vec![Arc::new(runner), Arc::new(upkeep), Arc::new(relay)];
+    if config.relay.hints {
+        let (channel, wakeups) = (parts.wakeup_channel(), parts.wakeups.clone());
+        services.push(Arc::new(HintListener { channel, wakeups }));
+    }
+    Ok(services)
 }
 
 /// Every kind of job. A new one is a line here.
@@ -80,4 +88,16 @@ pub(super) fn registry(parts: &Parts, config: &Config) -> anyhow::Result<Registr
 /// The name of this machine, for people.
 fn hostname() -> String {
     rustix::system::uname().nodename().to_string_lossy().into_owned()
+}
+
+/// Where events go inside the house, besides webhooks. A new sink is a line here.
+fn sinks(parts: &Parts, _config: &Config) -> Vec<Arc<dyn EventSink>> {
+    parts.sinks.clone()
+}
+
+/// Announces this process's commits to those that hand them on, if it does not do so itself.
+pub(super) fn announce(parts: &Parts, config: &Config, stop: &CancellationToken) {
+    if config.relay.hints && !config.server.role.works() {
+        tokio::spawn(relay::announce(parts.wakeup_channel(), parts.wakeups.clone(), stop.clone()));
+    }
 }

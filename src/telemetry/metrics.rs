@@ -103,6 +103,7 @@ pub fn install() -> Result<PrometheusHandle, MetricsError> {
         describe(METRICS);
         describe(super::business::METRICS);
         describe(super::jobs::METRICS);
+        describe(super::delivery::METRICS);
         Ok(handle)
     };
     HANDLE.get_or_init(build).clone().map_err(MetricsError)

@@ -5,6 +5,7 @@
 
 pub mod business;
 mod context;
+pub mod delivery;
 pub mod jobs;
 mod logs;
 pub mod metrics;

@@ -5,6 +5,8 @@
 mod database_support;
 #[path = "../support/issuer.rs"]
 mod issuer;
+#[path = "../support/receiver.rs"]
+mod receiver;
 #[path = "../support/s3_server.rs"]
 mod s3_server;
 mod support;
@@ -15,6 +17,7 @@ mod case_lists;
 mod concurrency;
 mod documents;
 mod event_feed;
+mod event_stream;
 mod evidence;
 mod evidence_in_s3;
 mod idempotency;
@@ -27,3 +30,4 @@ mod rate_limits;
 mod roles;
 mod tenancy;
 mod visibility;
+mod webhooks;

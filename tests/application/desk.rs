@@ -7,6 +7,7 @@ use docket::application::cases::create_case::create_case;
 use docket::application::cases::transition_case::{TransitionCommand, action_name, transition_case};
 use docket::application::cases::unit_of_work::ChangeRequest;
 use docket::application::error::{Invalid, UseCaseError};
+use docket::application::events::wakeups::Wakeups;
 use docket::application::request::{Caller, Claim, IfMatch, Written};
 use docket_domain::case::{Case, Command, CommandInput, Confidentiality, NewCase, Severity};
 use docket_domain::idempotency::{Fingerprint, IdempotencyKey};
@@ -111,7 +112,12 @@ impl Desk {
     /// An empty desk; answers are remembered for a day.
     pub fn new() -> Self {
         let (store, clock) = (Arc::new(MemoryStore::default()), Arc::new(FrozenClock::new()));
-        let writing = CaseWriting { store: store.clone(), clock: clock.clone(), key_lifetime: Duration::hours(24) };
+        let writing = CaseWriting {
+            store: store.clone(),
+            clock: clock.clone(),
+            key_lifetime: Duration::hours(24),
+            wakeups: Wakeups::default(),
+        };
         Self { store, clock, writing }
     }
 

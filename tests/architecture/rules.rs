@@ -29,6 +29,7 @@ pub const ROOMS: &[&str] = &[
     "application/models",
     "application/ports",
     "application/tenancy",
+    "application/webhooks",
     "bootstrap",
     "config",
     "config/sections",

@@ -1,9 +1,13 @@
 //! Other services over HTTP: the only place that knows `reqwest`.
 //!
 //! Whatever is fetched from elsewhere is bounded in time and size, and no redirect is followed: an address is asked
-//! because the configuration names it, never because an answer does.
+//! because the configuration or a tenant names it, never because an answer does; a tenant's only behind the guard.
 
 mod documents;
+pub mod guarded_resolver;
 pub mod oidc;
+pub mod webhook_sender;
 
 pub use documents::{Documents, FetchError};
+pub use guarded_resolver::GuardedResolver;
+pub use webhook_sender::{HttpWebhookSender, SenderSettings};

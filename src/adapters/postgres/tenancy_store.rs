@@ -11,6 +11,7 @@ use uuid::Uuid;
 
 use super::case_row::signed;
 use super::case_store::PgCaseStore;
+use super::delivery_effects;
 use super::error::{broken_constraint, store_error};
 use super::job_hint::JobHint;
 use super::job_store;
@@ -258,6 +259,7 @@ async fn change_tenancy(connection: &mut PgConnection, tenant: TenantId, effect:
         .execute(connection)
         .await
         .map(drop),
+        Effect::Delivery(effect) => delivery_effects::apply(connection, tenant, effect).await,
     }
 }
 

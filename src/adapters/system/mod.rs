@@ -4,7 +4,9 @@ mod clock;
 mod ed25519_signer;
 mod randomness;
 pub mod secret_file;
+mod secret_sealer;
 
 pub use clock::SystemClock;
 pub use ed25519_signer::Ed25519Signer;
 pub use randomness::SystemRandomness;
+pub use secret_sealer::AesSealer;

@@ -23,6 +23,7 @@ use time::{Duration, OffsetDateTime};
 
 use super::write_draft::{self, Act, Decision};
 use crate::application::error::{Invalid, UseCaseError};
+use crate::application::events::wakeups::Wakeups;
 use crate::application::ports::case_store::{CaseWrite, Commit, KeyScope, Loaded, RowChange, StoredAnswer, StoredCase};
 use crate::application::ports::{CaseStore, Clock};
 use crate::application::request::{Caller, Claim, IfMatch, Presenter, Rendered, Written};
@@ -41,6 +42,8 @@ pub struct CaseWriting {
     pub clock: Arc<dyn Clock>,
     /// How long an answer is remembered under its key.
     pub key_lifetime: Duration,
+    /// Who wants to hear that an event was committed.
+    pub wakeups: Wakeups,
 }
 
 /// One request to change an existing case.
@@ -305,6 +308,9 @@ impl CaseWriting {
     fn settle(&self, write: &CaseWrite, commit: Commit) -> Result<bool, UseCaseError> {
         match commit {
             Commit::Done => {
+                if write.event.is_some() {
+                    self.wakeups.committed(write.case.tenant_id);
+                }
                 let (action, outcome) = (write.audit.action.clone(), write.audit.outcome.as_str());
                 metrics::counter!(CASE_ACTS, "action" => action, "outcome" => outcome).increment(1);
                 Ok(true)

@@ -6,7 +6,9 @@ pub mod bulk_store;
 pub mod case_reader;
 pub mod case_store;
 pub mod clock;
+pub mod delivery_log;
 pub mod event_feed;
+pub mod event_sink;
 pub mod evidence_index;
 pub mod health;
 pub mod housekeeping;
@@ -15,9 +17,13 @@ pub mod job_queue;
 pub mod job_store;
 pub mod key_store;
 pub mod randomness;
+pub mod relay_store;
+pub mod secret_sealer;
 pub mod signer;
 pub mod tenancy_store;
 pub mod token_verifier;
+pub mod wakeup_channel;
+pub mod webhook_sender;
 
 pub use audit_store::AuditStore;
 pub use blob_store::BlobStore;
@@ -25,7 +31,9 @@ pub use bulk_store::BulkStore;
 pub use case_reader::CaseReader;
 pub use case_store::CaseStore;
 pub use clock::Clock;
+pub use delivery_log::DeliveryLog;
 pub use event_feed::EventFeed;
+pub use event_sink::EventSink;
 pub use evidence_index::EvidenceIndex;
 pub use health::{HealthProbe, ProbeState};
 pub use housekeeping::Housekeeping;
@@ -34,9 +42,13 @@ pub use job_queue::JobQueue;
 pub use job_store::JobStore;
 pub use key_store::KeyStore;
 pub use randomness::Randomness;
+pub use relay_store::RelayStore;
+pub use secret_sealer::SecretSealer;
 pub use signer::Signer;
 pub use tenancy_store::TenancyStore;
 pub use token_verifier::TokenVerifier;
+pub use wakeup_channel::WakeupChannel;
+pub use webhook_sender::WebhookSender;
 
 /// A store could not do its work. The cause is kept for the log and never shown to a client.
 #[derive(Debug, thiserror::Error)]

@@ -2,14 +2,16 @@
 
 use async_trait::async_trait;
 use docket_domain::audit::{AuditRecord, ChainHead};
-use docket_domain::ids::{ApiKeyId, JobId, PrincipalId, TenantId};
+use docket_domain::ids::{ApiKeyId, CaseId, DestinationId, EndpointId, JobId, PrincipalId, TenantId};
 use docket_domain::job::JobKind;
 use docket_domain::tenancy::{ApiKey, Principal, Tenant};
+use docket_domain::webhook::Endpoint;
 use time::OffsetDateTime;
 use uuid::Uuid;
 
 use super::StoreError;
 use super::case_store::{AnswerToStore, KeyScope, StoredAnswer};
+use super::delivery_log::LaneFilter;
 use super::job_store::NewJob;
 
 /// One change of a tenant's rows.
@@ -40,6 +42,59 @@ pub enum Effect {
     RedriveJob(JobId),
     /// Up to so many dead letters of a kind go back into the queue.
     RedriveKind(JobKind, u32),
+    /// Something about deliveries changes.
+    Delivery(DeliveryEffect),
+}
+
+/// One change about webhook endpoints and waiting deliveries.
+#[derive(Debug, Clone)]
+pub enum DeliveryEffect {
+    /// A new endpoint with its first secret.
+    CreateEndpoint {
+        /// The endpoint.
+        endpoint: Endpoint,
+        /// The secret's id.
+        secret_id: Uuid,
+        /// The secret, sealed.
+        sealed: Vec<u8>,
+    },
+    /// Name, URL, types and state of an endpoint change; the last write wins.
+    UpdateEndpoint(Endpoint),
+    /// An endpoint goes, with what waits for it.
+    DeleteEndpoint(EndpointId),
+    /// An endpoint gets a new secret; the one before stays live for a while, older ones end.
+    RotateSecret {
+        /// The endpoint.
+        endpoint: EndpointId,
+        /// The new secret's id.
+        secret_id: Uuid,
+        /// The new secret, sealed.
+        sealed: Vec<u8>,
+        /// When.
+        now: OffsetDateTime,
+        /// Until when the one before is live.
+        previous_until: OffsetDateTime,
+    },
+    /// Events of a time range are sent to an endpoint again.
+    Replay {
+        /// The endpoint.
+        endpoint: EndpointId,
+        /// From this time on.
+        from: OffsetDateTime,
+        /// Before this time.
+        until: OffsetDateTime,
+    },
+    /// Dead lanes are tried again.
+    Redrive(LaneFilter),
+    /// The head of a lane is given up for good, if it is still this one.
+    SkipHead {
+        /// The lane's destination.
+        destination: DestinationId,
+        /// The lane's case.
+        case_id: CaseId,
+        /// The head's place in the case.
+        sequence: u64,
+    },
 }
 
 /// Everything that one administrative act writes. Committed as a whole or not at all.

@@ -17,6 +17,7 @@ use docket_domain::audit::{AuditRecord, ChainHead, Outcome, StateChange};
 use docket_domain::ids::TenantId;
 use docket_domain::principal::{Role, Scope};
 use docket_domain::tenancy::{ApiKey, Principal, Tenant};
+use docket_domain::webhook::Endpoint;
 use serde_json::Value;
 use time::{Duration, OffsetDateTime};
 use tracing::Instrument;
@@ -56,6 +57,22 @@ pub enum Subject {
     Principal(Principal),
     /// A key.
     Key(ApiKey),
+    /// Something about deliveries.
+    Delivery(DeliverySubject),
+}
+
+/// What an act on deliveries was on.
+#[derive(Debug, Clone)]
+pub enum DeliverySubject {
+    /// A webhook endpoint.
+    Endpoint(Endpoint),
+    /// Events that wait or are sent again; the answer, and why it was done.
+    Report {
+        /// The answer.
+        body: Value,
+        /// The reason given.
+        reason: Option<String>,
+    },
 }
 
 /// Words the answers of administrative acts; the driving side implements it.
@@ -246,6 +263,8 @@ fn record(
             .map(|parts| serde_json::json!({"tenant": parts[0], "admin": parts[1], "api_key": parts[2]})),
         Subject::Principal(principal) => serde_json::to_value(principal),
         Subject::Key(key) => serde_json::to_value(key),
+        Subject::Delivery(DeliverySubject::Endpoint(endpoint)) => serde_json::to_value(endpoint),
+        Subject::Delivery(DeliverySubject::Report { body, .. }) => Ok(body.clone()),
     };
     let after = after.map_err(StoreError::internal)?;
     let (mut left, mut right, patch) = changes(&decision.before, &after);
@@ -263,6 +282,10 @@ fn record(
         before: known.then_some(left),
         after: Some(if known { right } else { after }),
         diff: known.then_some(patch),
+        reason: match &decision.subject {
+            Subject::Delivery(DeliverySubject::Report { reason, .. }) => reason.clone(),
+            _ => None,
+        },
         ..attempt(act.caller, tenant_id, decision.action, Outcome::Allowed, now)
     })
 }

@@ -1,6 +1,7 @@
 //! The sections of the configuration, one struct each; the words above each field are its documentation everywhere.
 
 mod database;
+mod delivery;
 mod limits;
 mod security;
 mod server;
@@ -14,6 +15,7 @@ use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Deserializer};
 
 pub use database::Database;
+pub use delivery::{Events, Relay, Webhooks};
 pub use limits::{Idempotency, Limits};
 pub use security::{Oidc, Security};
 pub use server::{ProcessRole, Server};
@@ -44,6 +46,12 @@ section! {
         storage: Storage;
         + /// The audit trail.
         audit: Audit;
+        + /// Handing events on.
+        relay: Relay;
+        + /// Webhooks.
+        webhooks: Webhooks;
+        + /// Streams of events.
+        events: Events;
         + /// Logs, traces and metrics.
         telemetry: Telemetry;
         + /// Demo data.
@@ -74,6 +82,9 @@ pub const SECTIONS: &[(&str, &str, &[Setting])] = &[
     ("idempotency", Idempotency::ABOUT, Idempotency::SETTINGS),
     ("storage", Storage::ABOUT, Storage::SETTINGS),
     ("audit", Audit::ABOUT, Audit::SETTINGS),
+    ("relay", Relay::ABOUT, Relay::SETTINGS),
+    ("webhooks", Webhooks::ABOUT, Webhooks::SETTINGS),
+    ("events", Events::ABOUT, Events::SETTINGS),
     ("telemetry", Telemetry::ABOUT, Telemetry::SETTINGS),
     ("demo", Demo::ABOUT, Demo::SETTINGS),
 ];

@@ -16,14 +16,16 @@ use time::{Duration, OffsetDateTime};
 use super::Failure;
 use crate::application::error::UseCaseError;
 use crate::application::request::{Caller, Rendered, Written};
-use crate::application::tenancy::unit_of_work::{Subject, TenancyPresenter, TenancyWriting};
+use crate::application::tenancy::unit_of_work::{DeliverySubject, Subject, TenancyPresenter, TenancyWriting};
 use crate::bootstrap::{self, Parts};
-use crate::config::Loaded;
+use crate::config::{Config, Loaded};
 
 /// What an administrative command works with.
 pub struct Desk {
     /// The use cases' parts.
     pub tenancy: TenancyWriting,
+    /// The settings.
+    pub config: Config,
     /// The time and fresh ids.
     pub parts: Parts,
 }
@@ -36,7 +38,7 @@ where
     let config = loaded.config;
     let database = bootstrap::database(&config).await?;
     let parts = Parts::from_pool(database.pool.clone());
-    let outcome = work(Desk { tenancy: parts.administration(&config), parts }).await;
+    let outcome = work(Desk { tenancy: parts.administration(&config), config, parts }).await;
     database.close().await.map_err(|error| Failure::new(format!("cannot close the database: {error}")))?;
     outcome
 }
@@ -69,6 +71,8 @@ impl TenancyPresenter for JsonAnswer {
             }
             Subject::Principal(principal) => json!({"principal": principal}),
             Subject::Key(api_key) => json!({"api_key": api_key}),
+            Subject::Delivery(DeliverySubject::Endpoint(endpoint)) => json!({"endpoint": endpoint}),
+            Subject::Delivery(DeliverySubject::Report { body, .. }) => body.clone(),
         };
         if let Some(key) = key {
             body["key"] = json!(key);

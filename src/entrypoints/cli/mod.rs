@@ -17,6 +17,7 @@ mod import_report;
 mod keys;
 mod migrate;
 mod openapi;
+mod outbox;
 mod serve;
 mod tenants;
 
@@ -76,6 +77,8 @@ enum Command {
     Tenants(tenants::Args),
     /// List, create, rotate and revoke API keys
     Keys(keys::Args),
+    /// List, inspect, redrive or skip events that wait to be delivered
+    Outbox(outbox::Args),
     /// Look after the bytes of evidence
     Evidence(evidence::Args),
     /// Show every setting, its value and where it came from
@@ -104,6 +107,7 @@ pub fn main() -> ExitCode {
         Command::Audit(args) => with_service(&sources, |loaded| audit::run(args, loaded)),
         Command::Tenants(args) => with_service(&sources, |loaded| tenants::run(args, loaded)),
         Command::Keys(args) => with_service(&sources, |loaded| keys::run(args, loaded)),
+        Command::Outbox(args) => with_service(&sources, |loaded| outbox::run(args, loaded)),
         Command::Evidence(args) => with_service(&sources, |loaded| evidence::run(args, loaded)),
         Command::Serve(args) => with_service(&sources, |loaded| serve::run(args, loaded)),
     };

@@ -1,15 +1,18 @@
-//! `GET /v1/events`: the change feed, to be polled.
+//! `GET /v1/events`: the change feed, to be polled or streamed.
 
 use axum::Json;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use docket_domain::case::EventType;
+use http::header::ACCEPT;
+use http::{HeaderMap, HeaderName};
 use serde::Serialize;
 use serde_json::Value;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
 use super::case_list::viewer;
+use super::event_stream;
 use super::extract::{Authenticated, Query};
 use super::problem::{Problem, ProblemBody};
 use super::state::ApiState;
@@ -17,6 +20,9 @@ use crate::application::error::UseCaseError;
 use crate::application::events::envelope::Envelope;
 use crate::application::events::read_feed::read_feed;
 use crate::application::ports::event_feed::FeedPosition;
+
+/// What a client that comes back saw last (WHATWG HTML, section 9.2.4).
+const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
 
 /// A part of the feed.
 #[derive(Debug, Serialize)]
@@ -40,18 +46,21 @@ pub struct EventPage {
     resume: String,
 }
 
-/// Read what changed, in an order that skips no commit: go through the pages by `next`, then poll with `resume`.
+/// Read what changed, in an order that skips no commit: go through the pages by `next`, then poll with `resume`. With
+/// `Accept: text/event-stream` the same events come as a stream that never ends by itself.
 #[utoipa::path(get, path = "/v1/events", tag = "events",
     params(("after" = Option<String>, Query, description = "`next` or `resume` of an earlier answer; from the beginning when absent"),
         ("type" = Option<String>, Query, description = "Event types, separated by commas, for instance docket.case.created"),
-        ("limit" = Option<u32>, Query, description = "Page size, 25 by default, at most 200")),
+        ("limit" = Option<u32>, Query, description = "Page size, 25 by default, at most 200"),
+        ("Last-Event-ID" = Option<String>, Header, description = "Of a stream: the id of the last message that was seen")),
     responses(
-        (status = 200, description = "A page", body = EventPage),
+        (status = 200, description = "A page, or a stream", content((EventPage = "application/json"), (String = "text/event-stream"))),
         (status = "4XX", description = "A problem", body = ProblemBody, content_type = "application/problem+json"),
         (status = 503, description = "Retry later", body = ProblemBody, content_type = "application/problem+json")))]
 pub async fn list_events(
     State(state): State<ApiState>,
     Authenticated(caller): Authenticated,
+    headers: HeaderMap,
     mut query: Query,
 ) -> Result<Response, Problem> {
     let types = read_types(&mut query);
@@ -59,8 +68,16 @@ pub async fn list_events(
     let cursor = query.text("after");
     query.finish()?;
     let (tenant, bound) = (caller.actor.tenant_id, format!("events|{types:?}"));
+    let header = |name| headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let streams = header(ACCEPT).split(',').any(|part| part.trim().starts_with("text/event-stream"));
+    // What the browser's EventSource remembers of the stream before is newer than what its URL says.
+    let resumed = Some(header(LAST_EVENT_ID)).filter(|id| streams && !id.is_empty()).map(str::to_owned);
+    let cursor = resumed.or(cursor);
     let after = cursor.map(|cursor| state.cursors.open(tenant, &bound, &cursor)).transpose()?;
     let after = after.map(|bytes| position_from(&bytes)).transpose()?;
+    if streams {
+        return event_stream::open(state, event_stream::Request { caller, types, bound, after });
+    }
     let part = read_feed(state.events.as_ref(), &caller, viewer(&caller), &types, after, limit).await?;
     let sign = |position: FeedPosition| state.cursors.sign(tenant, &bound, &bytes_of(position));
     let (next, resume) = (part.next.map(sign), sign(part.resume));
@@ -81,7 +98,8 @@ fn read_types(query: &mut Query) -> Vec<EventType> {
     types
 }
 
-fn bytes_of(position: FeedPosition) -> Vec<u8> {
+/// The position as a cursor holds it.
+pub(super) fn bytes_of(position: FeedPosition) -> Vec<u8> {
     [&position.transaction_id.to_be_bytes()[..], position.id.as_bytes()].concat()
 }
 

@@ -9,7 +9,7 @@ use utoipa_axum::routes;
 use super::state::ApiState;
 use super::{
     admission, api_keys, audit, case_list, cases, checkpoints, deprecated, events, evidence, evidence_content, links,
-    notes, principals, tenants, transitions,
+    notes, outbox, principals, tenants, transitions, webhooks,
 };
 
 #[derive(OpenApi)]
@@ -24,7 +24,9 @@ use super::{
         (name = "evidence", description = "Files attached to cases"),
         (name = "audit", description = "The tamper-evident trail: reading, verifying, sealing"),
         (name = "tenancy", description = "Tenants, principals and API keys"),
-        (name = "events", description = "What changed, in order")
+        (name = "events", description = "What changed, in order"),
+        (name = "webhooks", description = "Being told of events by HTTP: endpoints, secrets, delivery log"),
+        (name = "outbox", description = "Deliveries that wait or were given up")
     )
 )]
 struct Skeleton;
@@ -84,4 +86,14 @@ fn routes() -> OpenApiRouter<ApiState> {
         .routes(routes!(api_keys::get_api_key, api_keys::delete_api_key))
         .routes(routes!(api_keys::post_rotation))
         .routes(routes!(principals::get_whoami))
+        .routes(routes!(webhooks::post_webhook, webhooks::list_webhooks))
+        .routes(routes!(webhooks::get_webhook, webhooks::patch_webhook, webhooks::delete_webhook))
+        .routes(routes!(webhooks::post_secret_rotation))
+        .routes(routes!(webhooks::post_replay))
+        .routes(routes!(webhooks::post_test))
+        .routes(routes!(webhooks::list_attempts))
+        .routes(routes!(outbox::list_waiting))
+        .routes(routes!(outbox::post_redrive))
+        .routes(routes!(outbox::get_waiting))
+        .routes(routes!(outbox::post_skip))
 }

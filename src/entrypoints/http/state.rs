@@ -3,10 +3,12 @@
 use std::sync::Arc;
 
 use super::cursor::CursorSigner;
+use super::event_stream::Streams;
 use super::rate_limits::RateLimits;
 use crate::application::cases::CaseWriting;
 use crate::application::ports::{AuditStore, BlobStore, CaseReader, Clock, EventFeed, EvidenceIndex, Signer};
 use crate::application::tenancy::{Authenticator, TenancyWriting};
+use crate::application::webhooks::DeliveryDesk;
 
 /// Shared by all requests of a process; cloning costs one reference count.
 #[derive(Clone)]
@@ -30,10 +32,14 @@ pub struct ApiParts {
     pub max_evidence_bytes: u64,
     /// Committed events.
     pub events: Arc<dyn EventFeed>,
+    /// Streams of them that are open.
+    pub streams: Streams,
     /// The time.
     pub clock: Arc<dyn Clock>,
     /// Tenants, principals and keys.
     pub tenancy: TenancyWriting,
+    /// Webhook endpoints and what waits to be delivered.
+    pub deliveries: DeliveryDesk,
     /// Who is asking.
     pub authenticator: Arc<Authenticator>,
     /// How much each may ask.

@@ -9,6 +9,7 @@ use utoipa::ToSchema;
 use uuid::Uuid;
 
 use super::form::Form;
+use super::webhook_body;
 use crate::application::error::Invalid;
 use crate::application::request::Rendered;
 use crate::application::tenancy::TenancyPresenter;
@@ -350,6 +351,7 @@ impl TenancyPresenter for HttpTenancyPresenter {
             Subject::Principal(principal) => {
                 (format!("/v1/principals/{}", principal.id), serde_json::to_string(&PrincipalBody::from(principal)))
             }
+            Subject::Delivery(subject) => return webhook_body::rendered(subject, created, key),
             Subject::Key(record) if created => {
                 (format!("/v1/api-keys/{}", record.id), serde_json::to_string(&created_key(record)))
             }

@@ -8,6 +8,7 @@ mod job_desk;
 mod job_runner;
 mod job_session;
 mod job_upkeep;
+pub mod relay;
 mod supervisor;
 
 pub use health::ServiceState;

@@ -1,0 +1,106 @@
+//! What a failed attempt means for the event: try again, give it up, or stop talking to the destination.
+
+use time::Duration;
+
+use super::breaker::BreakerState;
+use super::retry::{Schedule, at_least};
+
+/// How an attempt failed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Failure {
+    /// The destination could not be reached, did not answer in time, or said that it is not able to at the moment.
+    Outage {
+        /// How long it asked to be left alone.
+        retry_after: Option<Duration>,
+    },
+    /// The destination answered and did not take the event.
+    Rejected {
+        /// How long it asked to be left alone.
+        retry_after: Option<Duration>,
+    },
+    /// The destination says that it is gone for good.
+    Gone,
+}
+
+/// What happens to the event.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Verdict {
+    /// It is tried again.
+    Retry {
+        /// Failed attempts that count from now on.
+        attempts: u16,
+        /// After this time.
+        after: Duration,
+    },
+    /// It is given up and parks its case until somebody redrives or skips it.
+    Dead {
+        /// Failed attempts.
+        attempts: u16,
+    },
+    /// It waits, uncounted, and the destination is disabled.
+    Disable,
+}
+
+/// Judges a failure. `attempts` are those that failed and counted before; `breaker` is the destination's state after this
+/// failure was reported to it.
+///
+/// An outage does not count while the breaker is not closed: the destination is down, and that is not the event's fault. An
+/// outage while it is closed counts, or an event that makes its receiver hang would be tried for ever.
+pub fn judge(attempts: u16, failure: Failure, breaker: BreakerState, schedule: Schedule, jitter: f64) -> Verdict {
+    let retry_after = match failure {
+        Failure::Gone => return Verdict::Disable,
+        Failure::Outage { retry_after } | Failure::Rejected { retry_after } => retry_after,
+    };
+    let uncounted = matches!(failure, Failure::Outage { .. }) && breaker != BreakerState::Closed;
+    if uncounted {
+        let planned = schedule.wait(1, jitter).unwrap_or(Duration::SECOND);
+        return Verdict::Retry { attempts, after: at_least(planned, retry_after) };
+    }
+    let attempts = attempts.saturating_add(1);
+    match schedule.wait(attempts, jitter) {
+        Some(planned) => Verdict::Retry { attempts, after: at_least(planned, retry_after) },
+        None => Verdict::Dead { attempts },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const OUTAGE: Failure = Failure::Outage { retry_after: None };
+    const REJECTED: Failure = Failure::Rejected { retry_after: None };
+
+    #[test]
+    fn an_event_that_is_rejected_climbs_the_ladder_and_dies_at_its_end() {
+        let mut attempts = 0;
+        for _ in 1..Schedule::WEBHOOK.attempts() {
+            let Verdict::Retry { attempts: counted, .. } =
+                judge(attempts, REJECTED, BreakerState::Open, Schedule::WEBHOOK, 0.5)
+            else {
+                panic!("too early")
+            };
+            assert_eq!(counted, attempts + 1);
+            attempts = counted;
+        }
+        let last = judge(attempts, REJECTED, BreakerState::Closed, Schedule::WEBHOOK, 0.5);
+        assert_eq!(last, Verdict::Dead { attempts: 8 });
+    }
+
+    #[test]
+    fn an_outage_burns_no_attempt_once_the_breaker_knows_of_it() {
+        for breaker in [BreakerState::Open, BreakerState::HalfOpen] {
+            let verdict = judge(7, OUTAGE, breaker, Schedule::WEBHOOK, 0.5);
+            assert_eq!(verdict, Verdict::Retry { attempts: 7, after: Duration::seconds(5) });
+        }
+        let hanging = judge(7, OUTAGE, BreakerState::Closed, Schedule::WEBHOOK, 0.5);
+        assert_eq!(hanging, Verdict::Dead { attempts: 8 });
+    }
+
+    #[test]
+    fn the_receiver_is_left_alone_for_as_long_as_it_asks() {
+        let failure = Failure::Rejected { retry_after: Some(Duration::minutes(3)) };
+        let verdict = judge(0, failure, BreakerState::Closed, Schedule::WEBHOOK, 0.5);
+        assert_eq!(verdict, Verdict::Retry { attempts: 1, after: Duration::minutes(3) });
+        assert_eq!(judge(0, Failure::Gone, BreakerState::Closed, Schedule::WEBHOOK, 0.5), Verdict::Disable);
+    }
+}

@@ -1,0 +1,171 @@
+//! A turn for a tenant's lanes: write the deliveries of new events, claim what is due, send each in a task of its own.
+
+use std::time::Duration;
+
+use docket_domain::ids::TenantId;
+use docket_domain::outbox::{Failure, Schedule, Verdict, judge};
+use tokio::sync::OwnedSemaphorePermit;
+use tokio_util::sync::CancellationToken;
+
+use super::envelope::Envelope;
+use super::relay::{Relay, Turn};
+use crate::application::ports::StoreError;
+use crate::application::ports::delivery_log::Attempt;
+use crate::application::ports::event_sink::SinkError;
+use crate::application::ports::relay_store::{ClaimedHead, Outcome, Settlement};
+use crate::application::webhooks::send::{Meaning, meaning};
+use crate::telemetry::delivery;
+
+/// Events that become deliveries in one step.
+const FAN_OUT: u32 = 500;
+/// How often a settlement is tried when the store fails; afterwards the lease ends and the event is sent again.
+const SETTLE_TRIES: u32 = 5;
+
+/// How one attempt went.
+struct Tried {
+    meaning: Meaning,
+    error: Option<String>,
+    attempt: Option<Attempt>,
+    schedule: Schedule,
+}
+
+impl Relay {
+    /// Whether the tenant has endpoints at all.
+    pub(super) async fn lane_turn(&self, tenant: TenantId, stop: &CancellationToken) -> Result<bool, StoreError> {
+        let parts = &self.0;
+        let has_endpoints = loop {
+            match parts.store.fan_out(tenant, FAN_OUT).await? {
+                Some(FAN_OUT) if !stop.is_cancelled() => {}
+                other => break other.is_some(),
+            }
+        };
+        while !stop.is_cancelled() {
+            let free = u32::try_from(parts.places.available_permits()).unwrap_or(u32::MAX);
+            if free == 0 {
+                parts.starved.lock().insert(tenant);
+                break;
+            }
+            let room = parts.destinations.room(free, &self.sink_ids(), parts.clock.now());
+            let heads = parts.store.claim(tenant, &room, parts.settings.lease).await?;
+            let claimed = u32::try_from(heads.len()).unwrap_or(u32::MAX);
+            for head in heads {
+                // Another tenant's turn may have taken the places meanwhile: then this waits, and the lease is long.
+                let Ok(place) = parts.places.clone().acquire_owned().await else { break };
+                parts.destinations.begin(head.destination);
+                let relay = self.clone();
+                parts.sends.spawn(async move { relay.send(tenant, head, place).await });
+            }
+            if claimed < free {
+                break;
+            }
+        }
+        Ok(has_endpoints || !parts.sinks.is_empty())
+    }
+
+    /// Sends one head and settles its lane.
+    async fn send(&self, tenant: TenantId, head: ClaimedHead, place: OwnedSemaphorePermit) {
+        let parts = &self.0;
+        let tried = self.attempt(&head).await;
+        let now = parts.clock.now();
+        let Meaning { failure, trouble } = tried.meaning;
+        let breaker = parts.destinations.end(head.destination, failure, trouble, now);
+        let outcome = failure.map_or(Outcome::Delivered, |failure| {
+            let wait = |after: time::Duration| Duration::try_from(after).unwrap_or_default();
+            match judge(head.attempts, failure, breaker, tried.schedule, rand_unit()) {
+                Verdict::Retry { attempts, after } => Outcome::Retry { attempts, after: wait(after) },
+                Verdict::Dead { attempts } => Outcome::Dead { attempts },
+                Verdict::Disable => Outcome::Disable,
+            }
+        });
+        delivery::attempted(head.sink.as_deref(), failure, head.event.occurred_at, now);
+        let settlement = Settlement {
+            destination: head.destination,
+            case_id: head.event.case_id,
+            sequence: head.event.sequence,
+            token: head.token,
+            outcome,
+            error: tried.error,
+            attempt: tried.attempt,
+        };
+        self.settle(tenant, &settlement).await;
+        drop(place);
+        // The lane's next event, and whoever found no place.
+        parts.lanes.ask(Turn::Lanes(tenant));
+        for waiting in parts.starved.lock().drain() {
+            parts.lanes.ask(Turn::Lanes(waiting));
+        }
+    }
+
+    async fn attempt(&self, head: &ClaimedHead) -> Tried {
+        match (&head.endpoint, &head.sink) {
+            (Some(target), _) => {
+                let envelope = Envelope::from(head.event.clone());
+                let receipt = self.0.sending.send(target, &envelope).await;
+                let meaning = meaning(&receipt);
+                let attempt = Attempt {
+                    id: self.0.clock.new_id(),
+                    destination: head.destination,
+                    event_id: head.event.id,
+                    event_type: envelope.r#type,
+                    case_id: Some(head.event.case_id),
+                    sequence: Some(head.event.sequence),
+                    attempt: head.attempts + 1,
+                    outcome: outcome_word(meaning.failure).to_owned(),
+                    status: receipt.status,
+                    duration_ms: u32::try_from(receipt.took.as_millis()).unwrap_or(u32::MAX),
+                    detail: receipt.detail.clone(),
+                    attempted_at: self.0.clock.now(),
+                };
+                let said =
+                    receipt.status.map_or_else(|| receipt.detail.clone(), |status| Some(format!("HTTP {status}")));
+                let error = meaning.failure.and(said);
+                Tried { meaning, error, attempt: Some(attempt), schedule: Schedule::WEBHOOK }
+            }
+            (None, name) => {
+                let sink = self.0.sinks.iter().find(|sink| Some(sink.name()) == name.as_deref());
+                let refused = match sink {
+                    Some(sink) => sink.deliver(std::slice::from_ref(&head.event)).await.into_iter().next(),
+                    None => Some((0, SinkError::Unavailable("this process has no such sink".to_owned()))),
+                };
+                let failure = refused.as_ref().map(|(_, error)| match error {
+                    SinkError::Unavailable(_) => Failure::Outage { retry_after: None },
+                    SinkError::Rejected(_) => Failure::Rejected { retry_after: None },
+                });
+                let error = refused.map(|(_, error)| error.to_string());
+                let meaning = Meaning { failure, trouble: false };
+                Tried { meaning, error, attempt: None, schedule: Schedule::SINK }
+            }
+        }
+    }
+
+    async fn settle(&self, tenant: TenantId, settlement: &Settlement) {
+        for attempt in 1..=SETTLE_TRIES {
+            match self.0.store.settle(tenant, settlement).await {
+                Ok(true) => return,
+                Ok(false) => {
+                    delivery::fenced();
+                    tracing::warn!(%tenant, case = %settlement.case_id, "the lease was over before the send was settled");
+                    return;
+                }
+                Err(error) => tracing::warn!(%error, attempt, "cannot settle a delivery"),
+            }
+            tokio::time::sleep(Duration::from_millis(100) * attempt).await;
+        }
+    }
+}
+
+/// The word for a failure in the log and in metrics.
+pub fn outcome_word(failure: Option<Failure>) -> &'static str {
+    match failure {
+        None => "delivered",
+        Some(Failure::Outage { .. }) => "outage",
+        Some(Failure::Rejected { .. }) => "rejected",
+        Some(Failure::Gone) => "gone",
+    }
+}
+
+/// Jitter: spreads retries, decides nothing.
+#[allow(clippy::disallowed_methods, reason = "no test and no rule depends on which tenth of the wait is taken")]
+fn rand_unit() -> f64 {
+    rand::random()
+}

@@ -1,0 +1,7 @@
+//! The relay against a real database: order, parallel cases, poison, outages, leases, and endpoints of every bad kind.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::disallowed_methods)]
+
+#[path = "../support/mod.rs"]
+mod database_support;
+mod sinks;
+mod world;

@@ -1,0 +1,213 @@
+//! What the relay's tests stand on: a database with tenants, events put straight into the outbox, sinks that keep a log.
+
+use std::collections::{BTreeMap, HashSet};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use docket::adapters::http_client::{GuardedResolver, HttpWebhookSender, SenderSettings};
+use docket::adapters::postgres::{self, PgRelayStore, pool::PoolSettings};
+use docket::adapters::system::{AesSealer, SystemClock};
+use docket::application::events::relay::{Relay, RelaySettings};
+use docket::application::events::wakeups::Wakeups;
+use docket::application::ports::event_feed::StoredEvent;
+use docket::application::ports::event_sink::SinkError;
+use docket::application::ports::{EventSink, StoreError};
+use docket::application::webhooks::send::Sending;
+use docket_domain::ids::TenantId;
+use parking_lot::Mutex;
+use sqlx::PgPool;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
+
+use crate::database_support::database::TestDatabase;
+
+/// Short enough for tests, long enough for a send.
+pub const LEASE: Duration = Duration::from_secs(3);
+
+pub struct World {
+    pub pool: PgPool,
+    pub owner: PgPool,
+    pub tenant: TenantId,
+    pub wakeups: Wakeups,
+    _database: TestDatabase,
+}
+
+impl World {
+    pub async fn new() -> Self {
+        let database = TestDatabase::new().await;
+        let pool = pool(&database).await;
+        let owner = PgPool::connect(&database.superuser_url()).await.unwrap();
+        let tenant = TenantId(Uuid::now_v7());
+        sqlx::query(
+            "INSERT INTO docket.tenants (id, name, display_name, created_at) VALUES ($1, 'alpha', 'alpha', now())",
+        )
+        .bind(tenant.0)
+        .execute(&owner)
+        .await
+        .unwrap();
+        Self { pool, owner, tenant, wakeups: Wakeups::default(), _database: database }
+    }
+
+    pub fn sending() -> Sending {
+        let sender = HttpWebhookSender::new(SenderSettings {
+            connect_timeout: Duration::from_millis(500),
+            timeout: Duration::from_secs(1),
+            allow_http: true,
+            allowed: Arc::new(|address| address.is_loopback()),
+            lookup: GuardedResolver::system_lookup(),
+        });
+        Sending {
+            sender: Arc::new(sender.unwrap()),
+            sealer: Arc::new(AesSealer::new(&[7; 32]).unwrap()),
+            clock: Arc::new(SystemClock::new()),
+        }
+    }
+
+    /// A relay over these sinks that only polls.
+    pub fn relay(&self, sinks: Vec<Arc<dyn EventSink>>) -> Relay {
+        self.relay_with(sinks, Duration::from_millis(50))
+    }
+
+    pub fn relay_with(&self, sinks: Vec<Arc<dyn EventSink>>, poll: Duration) -> Relay {
+        let settings = RelaySettings { poll, lease: LEASE, concurrency: 32, per_destination: 8 };
+        let store = Arc::new(PgRelayStore::new(self.pool.clone()));
+        Relay::new(store, Self::sending(), sinks, self.wakeups.clone(), settings)
+    }
+
+    /// Puts events of `cases` cases into the outbox, `each` of a case, one transaction an event of every case.
+    pub async fn emit(&self, cases: &[Uuid], sequences: std::ops::RangeInclusive<i64>) {
+        for sequence in sequences {
+            sqlx::query(
+                "INSERT INTO docket.outbox_events (tenant_id, id, case_id, sequence, type, actor_id, data, occurred_at)
+                 SELECT $1, uuidv7(), c, $3, 'case.updated', $1, '{}', now() FROM unnest($2::uuid[]) AS c",
+            )
+            .bind(self.tenant.0)
+            .bind(cases)
+            .bind(sequence)
+            .execute(&self.owner)
+            .await
+            .unwrap();
+        }
+    }
+
+    /// Number of rows that a query counts.
+    pub async fn count(&self, sql: &'static str) -> i64 {
+        sqlx::query_scalar(sql).fetch_one(&self.owner).await.unwrap()
+    }
+}
+
+/// A relay in a task of its own.
+pub struct Running {
+    pub stop: CancellationToken,
+    task: JoinHandle<Result<(), StoreError>>,
+}
+
+impl Running {
+    pub fn start(relay: Relay) -> Self {
+        let stop = CancellationToken::new();
+        let token = stop.clone();
+        Self { stop, task: tokio::spawn(async move { relay.run(token).await }) }
+    }
+
+    pub async fn finish(self) {
+        self.stop.cancel();
+        tokio::time::timeout(Duration::from_secs(10), self.task).await.expect("stops").unwrap().unwrap();
+    }
+
+    /// Ends it as a crash would.
+    pub fn kill(self) {
+        self.task.abort();
+    }
+}
+
+async fn pool(database: &TestDatabase) -> PgPool {
+    let settings = PoolSettings {
+        url: database.app_url(),
+        size: 12,
+        acquire_timeout: Duration::from_secs(5),
+        statement_timeout: Duration::from_secs(15),
+    };
+    postgres::connect(&settings).await.unwrap()
+}
+
+/// A sink that keeps a log of what it took, and can be told to refuse events or to be down.
+#[derive(Default)]
+pub struct Logged {
+    pub log: Mutex<Vec<StoredEvent>>,
+    pub refused: Mutex<HashSet<(Uuid, u64)>>,
+    pub down: AtomicBool,
+    pub calls: Mutex<u32>,
+}
+
+#[async_trait]
+impl EventSink for Logged {
+    fn name(&self) -> &'static str {
+        "logged"
+    }
+
+    async fn deliver(&self, events: &[StoredEvent]) -> Vec<(usize, SinkError)> {
+        *self.calls.lock() += 1;
+        let mut missed = Vec::new();
+        let mut stuck = HashSet::new();
+        for (place, event) in events.iter().enumerate() {
+            tokio::task::yield_now().await;
+            if self.down.load(Ordering::SeqCst) {
+                missed.push((place, SinkError::Unavailable("down".to_owned())));
+            } else if stuck.contains(&event.case_id) || self.refused.lock().contains(&(event.case_id.0, event.sequence))
+            {
+                stuck.insert(event.case_id);
+                missed.push((place, SinkError::Rejected("poison".to_owned())));
+            } else {
+                self.log.lock().push(event.clone());
+            }
+        }
+        missed
+    }
+}
+
+impl Logged {
+    /// Sequences by case, in the order of arrival.
+    pub fn by_case(&self) -> BTreeMap<Uuid, Vec<u64>> {
+        let mut cases: BTreeMap<Uuid, Vec<u64>> = BTreeMap::new();
+        for event in self.log.lock().iter() {
+            cases.entry(event.case_id.0).or_default().push(event.sequence);
+        }
+        cases
+    }
+
+    pub fn taken(&self) -> usize {
+        self.log.lock().len()
+    }
+}
+
+/// Waits until `holds`, at most ten seconds.
+pub async fn until(what: &str, holds: impl Fn() -> bool) {
+    for _ in 0..1_000 {
+        if holds() {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    panic!("not within ten seconds: {what}");
+}
+
+/// A sink of the same name that never finishes.
+#[derive(Default)]
+pub struct Stuck {
+    pub entered: AtomicBool,
+}
+
+#[async_trait]
+impl EventSink for Stuck {
+    fn name(&self) -> &'static str {
+        "logged"
+    }
+
+    async fn deliver(&self, _: &[StoredEvent]) -> Vec<(usize, SinkError)> {
+        self.entered.store(true, Ordering::SeqCst);
+        std::future::pending().await
+    }
+}

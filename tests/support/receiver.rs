@@ -1,0 +1,182 @@
+//! A webhook receiver that keeps its own log and can be told to behave badly.
+#![allow(dead_code, reason = "not every test binary misbehaves in every way")]
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use parking_lot::Mutex;
+use serde_json::Value;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+
+/// How it answers.
+#[derive(Debug, Clone)]
+pub enum Manner {
+    /// With this status, these header lines and this body.
+    Says(u16, &'static str, &'static str),
+    /// Never.
+    Hangs,
+    /// 200 at once, then one byte a second.
+    Drips,
+    /// 200 and a gigabyte.
+    Floods,
+    /// The head itself at one byte a second.
+    Crawls,
+}
+
+/// One request as it arrived.
+#[derive(Debug, Clone)]
+pub struct Received {
+    pub headers: BTreeMap<String, String>,
+    pub body: String,
+    pub at: time::OffsetDateTime,
+}
+
+impl Received {
+    pub fn event(&self) -> Value {
+        serde_json::from_str(&self.body).unwrap()
+    }
+
+    pub fn header(&self, name: &str) -> &str {
+        self.headers.get(name).map(String::as_str).unwrap_or_default()
+    }
+}
+
+/// The receiver; gone with the last clone of its log when the test ends.
+#[derive(Clone)]
+pub struct Receiver {
+    pub address: SocketAddr,
+    log: Arc<Mutex<Vec<Received>>>,
+    manner: Arc<Mutex<Manner>>,
+    /// Cases whose events are answered 500.
+    poison: Arc<Mutex<Vec<String>>>,
+    connections: Arc<Mutex<u32>>,
+}
+
+impl Receiver {
+    pub async fn start() -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let receiver = Self {
+            address: listener.local_addr().unwrap(),
+            log: Arc::default(),
+            manner: Arc::new(Mutex::new(Manner::Says(204, "", ""))),
+            poison: Arc::default(),
+            connections: Arc::default(),
+        };
+        let serving = receiver.clone();
+        tokio::spawn(async move {
+            while let Ok((stream, _)) = listener.accept().await {
+                *serving.connections.lock() += 1;
+                tokio::spawn(serving.clone().serve(stream));
+            }
+        });
+        receiver
+    }
+
+    pub fn url(&self) -> String {
+        format!("http://{}/hook", self.address)
+    }
+
+    pub fn behave(&self, manner: Manner) {
+        *self.manner.lock() = manner;
+    }
+
+    /// Answers 500 to the events of this case.
+    pub fn poison(&self, case: &str) {
+        self.poison.lock().push(case.to_owned());
+    }
+
+    pub fn cure(&self) {
+        self.poison.lock().clear();
+    }
+
+    pub fn received(&self) -> Vec<Received> {
+        self.log.lock().clone()
+    }
+
+    pub fn connections(&self) -> u32 {
+        *self.connections.lock()
+    }
+
+    /// Waits for so many requests.
+    pub async fn wait_for(&self, number: usize) -> Vec<Received> {
+        for _ in 0..1_500 {
+            if self.log.lock().len() >= number {
+                return self.received();
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        panic!("{} of {number} requests within fifteen seconds", self.log.lock().len());
+    }
+
+    async fn serve(self, mut stream: TcpStream) {
+        stream.set_nodelay(true).unwrap();
+        let mut buffer = Vec::new();
+        loop {
+            let Some(request) = read_request(&mut stream, &mut buffer).await else { return };
+            let manner = {
+                let poisoned = self.poison.lock().iter().any(|case| request.body.contains(case.as_str()));
+                if poisoned { Manner::Says(500, "", "poison") } else { self.manner.lock().clone() }
+            };
+            self.log.lock().push(request);
+            let sent = match manner {
+                Manner::Says(status, headers, body) => {
+                    let length = body.len();
+                    let head = format!("HTTP/1.1 {status} X\r\ncontent-length: {length}\r\n{headers}\r\n{body}");
+                    stream.write_all(head.as_bytes()).await
+                }
+                Manner::Hangs => std::future::pending().await,
+                Manner::Drips | Manner::Crawls => {
+                    let head: &[u8] = b"HTTP/1.1 200 X\r\ncontent-length: 1000\r\n\r\n";
+                    if matches!(manner, Manner::Drips) && stream.write_all(head).await.is_err() {
+                        return;
+                    }
+                    for byte in head.iter().cycle() {
+                        if stream.write_all(&[*byte]).await.is_err() {
+                            return;
+                        }
+                        tokio::time::sleep(Duration::from_secs(1)).await;
+                    }
+                    Ok(())
+                }
+                Manner::Floods => {
+                    let head = b"HTTP/1.1 200 X\r\ncontent-length: 1073741824\r\n\r\n";
+                    let mut result = stream.write_all(head).await;
+                    let block = vec![b'x'; 1 << 20];
+                    for _ in 0..1_024 {
+                        if result.is_err() {
+                            return;
+                        }
+                        result = stream.write_all(&block).await;
+                    }
+                    result
+                }
+            };
+            if sent.is_err() {
+                return;
+            }
+        }
+    }
+}
+
+async fn read_request(stream: &mut TcpStream, buffer: &mut Vec<u8>) -> Option<Received> {
+    let mut chunk = vec![0; 16 * 1024];
+    loop {
+        if let Some(end) = buffer.windows(4).position(|part| part == b"\r\n\r\n") {
+            let head = String::from_utf8_lossy(&buffer[..end]).into_owned();
+            let lines = head.lines().skip(1).filter_map(|line| line.split_once(':'));
+            let headers: BTreeMap<String, String> =
+                lines.map(|(name, value)| (name.to_ascii_lowercase(), value.trim().to_owned())).collect();
+            let length: usize = headers.get("content-length").and_then(|text| text.parse().ok()).unwrap_or(0);
+            if buffer.len() >= end + 4 + length {
+                let body = String::from_utf8_lossy(&buffer[end + 4..end + 4 + length]).into_owned();
+                buffer.drain(..end + 4 + length);
+                return Some(Received { headers, body, at: time::OffsetDateTime::now_utc() });
+            }
+        }
+        let read = stream.read(&mut chunk).await.ok().filter(|read| *read > 0)?;
+        buffer.extend_from_slice(&chunk[..read]);
+    }
+}
