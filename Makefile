@@ -97,7 +97,7 @@ mutants: $(VENV)/.runtime .tools/bin/cargo-mutants ## Change the rules and see w
 
 ##@ Prove
 .PHONY: bench
-bench: doctor $(VENV)/.runtime $(VENV)/.bench release ## Measure against named peers; writes bench-report.json and docs/performance.md
+bench: doctor $(VENV)/.runtime $(VENV)/.bench .tools/graphile/.installed release ## Measure against named peers; writes bench-report.json and docs/performance.md
 	@$(BIN)/python -m bench
 
 .PHONY: crash
@@ -105,6 +105,8 @@ crash: doctor $(VENV)/.runtime $(VENV)/.dev ## Kill, cut, race and abuse the ser
 	@env DOCKET_CRASH_KILLS=$${DOCKET_CRASH_KILLS:-300} DOCKET_CRASH_STOPS=$${DOCKET_CRASH_STOPS:-50} \
 	  DOCKET_CRASH_SECONDS=$${DOCKET_CRASH_SECONDS:-120} DOCKET_CRASH_KEYS=$${DOCKET_CRASH_KEYS:-500} \
 	  DOCKET_CRASH_SENDS=$${DOCKET_CRASH_SENDS:-40} DOCKET_CRASH_STEPS=$${DOCKET_CRASH_STEPS:-1000000} \
+	  DOCKET_CRASH_JOBS=$${DOCKET_CRASH_JOBS:-100000} DOCKET_CRASH_FREEZES=$${DOCKET_CRASH_FREEZES:-100} \
+	  DOCKET_CRASH_CLOCK_JOBS=$${DOCKET_CRASH_CLOCK_JOBS:-5000} DOCKET_CRASH_TERMS=$${DOCKET_CRASH_TERMS:-50} \
 	  DOCKET_CRASH_REQUESTS=$${DOCKET_CRASH_REQUESTS:-10000} DOCKET_CRASH_ROUNDS=$${DOCKET_CRASH_ROUNDS:-15} \
 	  DOCKET_CRASH_PROBES=$${DOCKET_CRASH_PROBES:-10000} \
 	  cargo test --release --locked --test crash -- --nocapture --skip fuzz_api
@@ -151,6 +153,15 @@ $(VENV)/.dev: requirements/dev.txt | $(VENV)/.created $(VENV)/.runtime
 $(VENV)/.bench: requirements/bench.txt | $(VENV)/.created $(VENV)/.dev
 	@echo "Installing the peers of the benchmark"
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --requirement $<
+	@touch $@
+
+# graphile-worker, the peer of the job queue; without node the benchmark of the queue is left out.
+.tools/graphile/.installed: bench/peers/graphile/package.json bench/peers/graphile/package-lock.json
+	@mkdir -p $(@D)
+	@if command -v npm >/dev/null; then \
+	  echo "Installing graphile-worker into .tools/graphile"; \
+	  cp $^ $(@D) && npm ci --silent --no-fund --no-audit --prefix $(@D); \
+	else echo "npm is missing: the job queue will not be measured against graphile-worker"; fi
 	@touch $@
 
 # One rule for each pinned cargo tool; a tool of the right version is not built again.

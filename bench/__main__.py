@@ -10,7 +10,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from bench import explain, lists, writes
+from bench import explain, jobs, lists, writes
 from bench.database import Database
 from bench.report import Report
 from bench.service import docket
@@ -59,6 +59,9 @@ def run(directory: Path, cases: int, *, quick: bool) -> int:
         writes.measure(report, database, service, data_dir, quick=quick)
         measure_lists(report, database, service.address, cases, quick=quick)
         report.at_most("memory after the load", service.resident_mib(), "MiB", 150)
+    # The queue is measured against workers in processes of their own, beside a service that works on no jobs itself.
+    with docket(data_dir, {"DOCKET_SERVER__ROLE": "api"}):
+        jobs.measure(report, Database.of(data_dir), data_dir, quick=quick)
     command = "python -m bench --quick" if quick else "make bench"
     reached = report.write(command, cases)
     print("bench-report.json, docs/performance.md written" + ("" if reached else "; some targets were missed"))

@@ -16,17 +16,18 @@ use crate::adapters::object_store::{S3Settings, open as open_store};
 use crate::adapters::postgres::health::{DatabaseProbe, RowSecurityProbe};
 use crate::adapters::postgres::open::{OpenDatabase, OpenSettings, open};
 use crate::adapters::postgres::{
-    PgAuditStore, PgBulkStore, PgCaseReader, PgCaseStore, PgEventFeed, PgEvidenceIndex, PgKeyStore, PgTenancyStore,
-    Pool, pool,
+    PgAuditStore, PgBulkStore, PgCaseReader, PgCaseStore, PgEventFeed, PgEvidenceIndex, PgJobStore, PgKeyStore,
+    PgTenancyStore, Pool, pool,
 };
 use crate::adapters::system::{Ed25519Signer, SystemClock, SystemRandomness, secret_file};
 use crate::application::cases::CaseWriting;
 use crate::application::cases::export_cases::ExportCases;
 use crate::application::cases::import_cases::ImportCases;
 use crate::application::events::wakeups::Wakeups;
+use crate::application::jobs::Registry;
 use crate::application::ports::health::HealthProbe;
 use crate::application::ports::{
-    AuditStore, BlobStore, BulkStore, CaseReader, Clock, EventSink, EvidenceIndex, Signer,
+    AuditStore, BlobStore, BulkStore, CaseReader, Clock, EventSink, EvidenceIndex, JobStore, Signer,
 };
 use crate::application::tenancy::{Authenticator, CredentialMemory, TenancyWriting};
 use crate::config::Config;
@@ -132,6 +133,16 @@ impl Parts {
         Arc::new(PgEvidenceIndex::new(self.pool.clone()))
     }
 
+    /// Jobs of one tenant.
+    pub fn jobs(&self) -> Arc<dyn JobStore> {
+        Arc::new(PgJobStore::new(self.pool.clone()))
+    }
+
+    /// The kinds of jobs there are.
+    pub fn job_kinds(&self, config: &Config) -> anyhow::Result<Registry> {
+        worker::registry(self, config)
+    }
+
     fn probes(&self) -> Vec<Arc<dyn HealthProbe>> {
         vec![Arc::new(DatabaseProbe(self.pool.clone())), Arc::new(RowSecurityProbe(self.pool.clone()))]
     }
@@ -152,6 +163,8 @@ impl Parts {
             max_evidence_bytes: config.storage.max_evidence_bytes,
             events: Arc::new(PgEventFeed::new(self.pool.clone())),
             streams: Self::streams(config, stop),
+            jobs: self.jobs(),
+            job_kinds: worker::registry(self, config)?,
             clock: self.clock.clone(),
             deliveries: self.delivery_desk(config, tenancy.clone())?,
             tenancy,

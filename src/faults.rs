@@ -30,6 +30,12 @@ pub enum Fault {
     ReplayWithoutFingerprint,
     /// A cursor is believed without its signature.
     CursorNotChecked,
+    /// A job ends for whoever says so, also for a worker that lost it.
+    NoFencing,
+    /// The end of a lease is computed from the service's clock.
+    LeaseByServiceClock,
+    /// Jobs are chosen in one transaction and taken in another, without looking again.
+    ClaimOutsideTransaction,
     /// A token for another service is accepted.
     AnyAudience,
     /// A token is believed without its signature.
@@ -57,6 +63,9 @@ impl Fault {
         (Self::AuditNotChained, "audit_not_chained"),
         (Self::ReplayWithoutFingerprint, "replay_without_fingerprint"),
         (Self::CursorNotChecked, "cursor_not_checked"),
+        (Self::NoFencing, "no_fencing"),
+        (Self::LeaseByServiceClock, "lease_by_service_clock"),
+        (Self::ClaimOutsideTransaction, "claim_outside_transaction"),
         (Self::AnyAudience, "any_audience"),
         (Self::TokenSignatureIgnored, "token_signature_ignored"),
         (Self::GuessesNotCounted, "guesses_not_counted"),

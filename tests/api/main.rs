@@ -22,6 +22,7 @@ mod evidence;
 mod evidence_in_s3;
 mod idempotency;
 mod isolation;
+mod jobs;
 mod lifecycle;
 mod notes_and_links;
 mod oidc;

@@ -13,6 +13,8 @@ mod http_abuse;
 mod isolation;
 #[path = "../support/issuer.rs"]
 mod issuer;
+mod job_worker;
+mod jobs;
 mod kill_database;
 mod kill_service;
 mod one_case;
@@ -22,3 +24,4 @@ mod seeded_faults;
 mod shared_connections;
 mod support;
 mod tenant_matrix;
+mod terminated;

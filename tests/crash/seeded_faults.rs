@@ -12,6 +12,8 @@ const ONE_CASE: &str = "one_case::successes_on_one_case_are_versions_and_every_s
 const MATRIX: &str = "tenant_matrix::a_foreign_id_is_answered_like_a_missing_one_everywhere";
 const SHARED: &str = "shared_connections::twenty_tenants_on_two_connections_see_only_their_own_rows";
 const TOKENS: &str = "forged_tokens::no_forged_token_is_accepted_and_guessing_ends_after_ten_tries";
+const FROZEN: &str = "jobs::a_worker_that_was_frozen_past_its_lease_ends_no_job_twice";
+const CLOCKS: &str = "jobs::clocks_that_are_wrong_by_an_hour_end_no_lease_early_and_give_no_job_twice";
 
 /// The battery that must catch a fault.
 fn battery(fault: Fault) -> (&'static str, &'static str) {
@@ -25,6 +27,9 @@ fn battery(fault: Fault) -> (&'static str, &'static str) {
         // Queries name their tenant themselves, too, so that without row-level security only a bare connection shows more.
         Fault::TenantSettingKept | Fault::RowSecurityBypassed => ("S3", SHARED),
         Fault::ListWithoutVisibility | Fault::CursorNotChecked => ("S2", MATRIX),
+        Fault::NoFencing => ("R5", FROZEN),
+        // Fencing keeps the effects of a job that is given twice single, so the battery that counts attempts must see it.
+        Fault::LeaseByServiceClock | Fault::ClaimOutsideTransaction => ("R13", CLOCKS),
         Fault::AnyAudience | Fault::TokenSignatureIgnored | Fault::GuessesNotCounted => ("S7", TOKENS),
     }
 }

@@ -43,6 +43,10 @@ impl JobQueue for PgJobQueue {
     }
 
     async fn claim(&self, worker: WorkerId, slots: &[ClaimSlot]) -> Result<Vec<ClaimedJob>, QueueError> {
+        #[cfg(feature = "faults")]
+        if let Some(claimed) = super::job_faults::claim(&self.pool, worker, slots).await {
+            return claimed;
+        }
         let kinds: Vec<String> = slots.iter().map(|slot| slot.kind.to_owned()).collect();
         let wanted: Vec<i32> = slots.iter().map(|slot| i32::try_from(slot.wanted).unwrap_or(i32::MAX)).collect();
         let from_at: Vec<OffsetDateTime> = slots.iter().flat_map(|slot| slot.from.map(|position| position.0)).collect();
@@ -113,6 +117,10 @@ impl JobQueue for PgJobQueue {
     }
 
     async fn heartbeat(&self, worker: WorkerId, terms: LeaseTerms) -> Result<Vec<JobLease>, QueueError> {
+        #[cfg(feature = "faults")]
+        if let Some(renewed) = super::job_faults::heartbeat(&self.pool, worker, terms).await {
+            return renewed;
+        }
         let rows = sqlx::query!(
             r#"SELECT tenant_id AS "tenant_id!", id AS "id!", lease_token AS "token!"
                FROM docket.heartbeat_worker($1, $2)"#,

@@ -12,6 +12,7 @@ use super::error::{store_error, unreadable};
 use super::job_hint::JobHint;
 use crate::application::ports::StoreError;
 use crate::application::ports::job_store::{Job, JobFilter, JobStore, NewJob};
+use crate::faults::Fault;
 
 /// [`JobStore`] on PostgreSQL.
 #[derive(Debug, Clone)]
@@ -128,21 +129,28 @@ pub(super) async fn complete(connection: &mut PgConnection, job: JobLease) -> Re
         job.job_id.0,
         job.token
     );
-    Ok(ended.execute(connection).await?.rows_affected() == 1)
+    Ok(ended.execute(connection).await?.rows_affected() == 1 || Fault::NoFencing.is_seeded())
 }
 
-/// Ends a waiting job, or asks the worker of a running one to end it; false when it has ended. The tenant is set.
-pub(super) async fn cancel(connection: &mut PgConnection, tenant: TenantId, id: JobId) -> Result<bool, sqlx::Error> {
-    let asked = sqlx::query!(
-        "UPDATE docket.jobs SET cancel_requested = true WHERE tenant_id = $1 AND id = $2 AND worker_id IS NOT NULL",
-        tenant.0,
-        id.0
-    );
-    if asked.execute(&mut *connection).await?.rows_affected() == 1 {
-        return Ok(true);
-    }
-    let ended = sqlx::query_file!("src/adapters/postgres/sql/cancel_job.sql", tenant.0, id.0);
-    Ok(ended.execute(connection).await?.rows_affected() == 1)
+/// Ends a waiting job, or asks the worker of a running one to end it; false when it is neither any more. The tenant is set.
+pub(super) async fn cancel(
+    connection: &mut PgConnection,
+    tenant: TenantId,
+    id: JobId,
+    running: bool,
+) -> Result<bool, sqlx::Error> {
+    let done = if running {
+        let asked = sqlx::query!(
+            "UPDATE docket.jobs SET cancel_requested = true WHERE tenant_id = $1 AND id = $2 AND worker_id IS NOT NULL",
+            tenant.0,
+            id.0
+        );
+        asked.execute(connection).await?
+    } else {
+        let ended = sqlx::query_file!("src/adapters/postgres/sql/cancel_job.sql", tenant.0, id.0);
+        ended.execute(connection).await?
+    };
+    Ok(done.rows_affected() == 1)
 }
 
 /// Puts dead letters back into the queue: one, or up to `limit` of a kind; how many. The tenant is set.

@@ -24,6 +24,8 @@ pub mod evidence_index;
 mod faults;
 pub mod health;
 pub mod housekeeping;
+#[cfg(feature = "faults")]
+mod job_faults;
 mod job_hint;
 pub mod job_queue;
 pub mod job_store;

@@ -215,7 +215,7 @@ async fn apply(connection: &mut PgConnection, tenant: TenantId, effect: &Effect)
         Effect::EnqueueJob(job) => {
             Ok(!job_store::insert(connection, tenant, std::slice::from_ref(job)).await?.is_empty())
         }
-        Effect::CancelJob(id) => job_store::cancel(connection, tenant, *id).await,
+        Effect::CancelJob { id, running } => job_store::cancel(connection, tenant, *id, *running).await,
         Effect::RedriveJob(id) => Ok(job_store::redrive(connection, tenant, Some(*id), None, 1).await? == 1),
         Effect::RedriveKind(kind, limit) => {
             job_store::redrive(connection, tenant, None, Some(kind), *limit).await.map(|_| true)
@@ -229,7 +229,7 @@ async fn change_tenancy(connection: &mut PgConnection, tenant: TenantId, effect:
         // Inserted before the head could move, or no row of the tenancy.
         Effect::CreateTenant(_)
         | Effect::EnqueueJob(_)
-        | Effect::CancelJob(_)
+        | Effect::CancelJob { .. }
         | Effect::RedriveJob(_)
         | Effect::RedriveKind(..) => Ok(()),
         Effect::SetSuspended(suspended) => {

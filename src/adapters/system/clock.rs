@@ -13,6 +13,8 @@ use crate::application::ports::Clock;
 pub struct SystemClock {
     /// The latest instant handed out, in microseconds since 1970.
     latest: AtomicI64,
+    /// How far this clock is off the machine's; zero but in tests.
+    shifted_by: time::Duration,
     /// Keeps identifiers of the same millisecond in the order of their creation (RFC 9562, section 6.2).
     counter: parking_lot::Mutex<ContextV7>,
 }
@@ -20,7 +22,13 @@ pub struct SystemClock {
 impl SystemClock {
     /// A clock that reads the machine's.
     pub fn new() -> Self {
-        Self { latest: AtomicI64::new(0), counter: parking_lot::Mutex::new(ContextV7::new()) }
+        Self::shifted(time::Duration::ZERO)
+    }
+
+    /// A clock that is wrong by so much: what a node with a bad clock would read.
+    pub fn shifted(shifted_by: time::Duration) -> Self {
+        let counter = parking_lot::Mutex::new(ContextV7::new());
+        Self { latest: AtomicI64::new(0), shifted_by, counter }
     }
 
     fn microseconds(&self, machine: OffsetDateTime) -> i64 {
@@ -38,7 +46,7 @@ impl Default for SystemClock {
 impl Clock for SystemClock {
     fn now(&self) -> OffsetDateTime {
         #[allow(clippy::disallowed_methods, reason = "this is the adapter that the ban points to")]
-        let machine = OffsetDateTime::now_utc();
+        let machine = OffsetDateTime::now_utc() + self.shifted_by;
         let micros = self.microseconds(machine);
         OffsetDateTime::from_unix_timestamp_nanos(i128::from(micros) * 1_000).unwrap_or(OffsetDateTime::UNIX_EPOCH)
     }

@@ -3,6 +3,7 @@
 //! To add a kind: write a [`handler::JobHandler`] in a file of its own, and list it in `bootstrap::worker::registry`. What
 //! a handler may rely on and what it must do stands at the trait; [`probe`] is the smallest example.
 
+pub mod administer;
 pub mod handler;
 pub mod maintenance;
 pub mod probe;

@@ -37,7 +37,12 @@ pub enum Effect {
     /// A new job; the act is decided anew when its unique key was taken meanwhile.
     EnqueueJob(NewJob),
     /// A waiting job ends, a running one is asked to; the act is decided anew when it ended meanwhile.
-    CancelJob(JobId),
+    CancelJob {
+        /// The job.
+        id: JobId,
+        /// Whether it ran when the act was decided.
+        running: bool,
+    },
     /// A dead letter goes back into the queue; the act is decided anew when it is none any more.
     RedriveJob(JobId),
     /// Up to so many dead letters of a kind go back into the queue.

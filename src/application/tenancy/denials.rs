@@ -29,7 +29,7 @@ impl TenancyWriting {
     }
 
     /// Records the denial and hands it back, to be answered with. A tenant that has no row has no chain.
-    pub(super) async fn denied(
+    pub async fn denied(
         &self,
         caller: &Caller,
         attempted: &str,

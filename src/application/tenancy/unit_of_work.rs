@@ -15,6 +15,7 @@ use async_trait::async_trait;
 use docket_domain::audit::record::changes;
 use docket_domain::audit::{AuditRecord, ChainHead, Outcome, StateChange};
 use docket_domain::ids::TenantId;
+use docket_domain::job::JobKind;
 use docket_domain::principal::{Role, Scope};
 use docket_domain::tenancy::{ApiKey, Principal, Tenant};
 use docket_domain::webhook::Endpoint;
@@ -26,6 +27,7 @@ use super::api_key::{NewKey, from_random};
 use super::credential_memory::CredentialMemory;
 use crate::application::error::UseCaseError;
 use crate::application::ports::case_store::{AnswerToStore, KeyScope};
+use crate::application::ports::job_store::Job;
 use crate::application::ports::tenancy_store::{Effect, TenancyCommit, TenancyStore, TenancyWrite};
 use crate::application::ports::{Clock, Randomness, StoreError};
 use crate::application::request::{Caller, Claim, Rendered, Written};
@@ -57,6 +59,15 @@ pub enum Subject {
     Principal(Principal),
     /// A key.
     Key(ApiKey),
+    /// A job.
+    Job(Box<Job>),
+    /// The dead letters of a kind.
+    DeadLetters {
+        /// The kind.
+        kind: JobKind,
+        /// How many there were, counted up to a bound.
+        dead: u64,
+    },
     /// Something about deliveries.
     Delivery(DeliverySubject),
 }
@@ -265,6 +276,8 @@ fn record(
         Subject::Key(key) => serde_json::to_value(key),
         Subject::Delivery(DeliverySubject::Endpoint(endpoint)) => serde_json::to_value(endpoint),
         Subject::Delivery(DeliverySubject::Report { body, .. }) => Ok(body.clone()),
+        Subject::Job(job) => serde_json::to_value(job),
+        Subject::DeadLetters { kind, dead } => Ok(serde_json::json!({"kind": kind, "dead": dead})),
     };
     let after = after.map_err(StoreError::internal)?;
     let (mut left, mut right, patch) = changes(&decision.before, &after);

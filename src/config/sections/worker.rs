@@ -10,7 +10,7 @@ section! {
         /// Time between two looks for jobs when nobody hints that there are any, in milliseconds.
         poll_ms: u64 = "500", Rule::Integer { min: 10, max: 60_000 };
         /// Jobs that one process holds at most, running and fetched ahead.
-        window: usize = "2000", Rule::Integer { min: 16, max: 100_000 };
+        window: usize = "8000", Rule::Integer { min: 16, max: 100_000 };
         /// Days that results and cancelled jobs are kept.
         finished_days: u32 = "7", Rule::Integer { min: 1, max: 3_650 };
         /// Days that dead letters are kept.

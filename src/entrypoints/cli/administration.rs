@@ -73,6 +73,8 @@ impl TenancyPresenter for JsonAnswer {
             Subject::Key(api_key) => json!({"api_key": api_key}),
             Subject::Delivery(DeliverySubject::Endpoint(endpoint)) => json!({"endpoint": endpoint}),
             Subject::Delivery(DeliverySubject::Report { body, .. }) => body.clone(),
+            Subject::Job(job) => json!({"job": job}),
+            Subject::DeadLetters { kind, dead } => json!({"kind": kind, "dead": dead}),
         };
         if let Some(key) = key {
             body["key"] = json!(key);

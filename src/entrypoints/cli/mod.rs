@@ -14,6 +14,7 @@ mod export;
 mod failure;
 mod import;
 mod import_report;
+mod jobs;
 mod keys;
 mod migrate;
 mod openapi;
@@ -79,6 +80,8 @@ enum Command {
     Keys(keys::Args),
     /// List, inspect, redrive or skip events that wait to be delivered
     Outbox(outbox::Args),
+    /// List, show, run, cancel and redrive background jobs
+    Jobs(jobs::Args),
     /// Look after the bytes of evidence
     Evidence(evidence::Args),
     /// Show every setting, its value and where it came from
@@ -108,6 +111,7 @@ pub fn main() -> ExitCode {
         Command::Tenants(args) => with_service(&sources, |loaded| tenants::run(args, loaded)),
         Command::Keys(args) => with_service(&sources, |loaded| keys::run(args, loaded)),
         Command::Outbox(args) => with_service(&sources, |loaded| outbox::run(args, loaded)),
+        Command::Jobs(args) => with_service(&sources, |loaded| jobs::run(args, loaded)),
         Command::Evidence(args) => with_service(&sources, |loaded| evidence::run(args, loaded)),
         Command::Serve(args) => with_service(&sources, |loaded| serve::run(args, loaded)),
     };

@@ -18,6 +18,8 @@ pub mod evidence_content;
 pub mod extract;
 pub mod form;
 pub mod health;
+pub mod job_body;
+pub mod jobs;
 pub mod links;
 pub mod metrics;
 pub mod middleware;

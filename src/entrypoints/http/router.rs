@@ -8,8 +8,8 @@ use utoipa_axum::routes;
 
 use super::state::ApiState;
 use super::{
-    admission, api_keys, audit, case_list, cases, checkpoints, deprecated, events, evidence, evidence_content, links,
-    notes, outbox, principals, tenants, transitions, webhooks,
+    admission, api_keys, audit, case_list, cases, checkpoints, deprecated, events, evidence, evidence_content, jobs,
+    links, notes, outbox, principals, tenants, transitions, webhooks,
 };
 
 #[derive(OpenApi)]
@@ -26,7 +26,8 @@ use super::{
         (name = "tenancy", description = "Tenants, principals and API keys"),
         (name = "events", description = "What changed, in order"),
         (name = "webhooks", description = "Being told of events by HTTP: endpoints, secrets, delivery log"),
-        (name = "outbox", description = "Deliveries that wait or were given up")
+        (name = "outbox", description = "Deliveries that wait or were given up"),
+        (name = "jobs", description = "Durable background work: enqueue, watch, cancel, redrive")
     )
 )]
 struct Skeleton;
@@ -78,6 +79,12 @@ fn routes() -> OpenApiRouter<ApiState> {
         .routes(routes!(evidence::post_evidence, evidence::get_evidence_list))
         .routes(routes!(evidence::get_evidence))
         .routes(routes!(evidence_content::get_evidence_content))
+        .routes(routes!(jobs::post_job, jobs::get_jobs))
+        .routes(routes!(jobs::get_job))
+        .routes(routes!(jobs::cancel_job))
+        .routes(routes!(jobs::redrive_job))
+        .routes(routes!(jobs::redrive_jobs))
+        .routes(routes!(jobs::list_job_kinds))
         .routes(routes!(tenants::post_tenant, tenants::list_tenants))
         .routes(routes!(tenants::get_tenant, tenants::patch_tenant))
         .routes(routes!(principals::post_principal, principals::list_principals))

@@ -6,7 +6,8 @@ use super::cursor::CursorSigner;
 use super::event_stream::Streams;
 use super::rate_limits::RateLimits;
 use crate::application::cases::CaseWriting;
-use crate::application::ports::{AuditStore, BlobStore, CaseReader, Clock, EventFeed, EvidenceIndex, Signer};
+use crate::application::jobs::Registry;
+use crate::application::ports::{AuditStore, BlobStore, CaseReader, Clock, EventFeed, EvidenceIndex, JobStore, Signer};
 use crate::application::tenancy::{Authenticator, TenancyWriting};
 use crate::application::webhooks::DeliveryDesk;
 
@@ -34,6 +35,10 @@ pub struct ApiParts {
     pub events: Arc<dyn EventFeed>,
     /// Streams of them that are open.
     pub streams: Streams,
+    /// Jobs of a tenant.
+    pub jobs: Arc<dyn JobStore>,
+    /// The kinds of jobs there are.
+    pub job_kinds: Registry,
     /// The time.
     pub clock: Arc<dyn Clock>,
     /// Tenants, principals and keys.

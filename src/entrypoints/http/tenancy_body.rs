@@ -9,6 +9,7 @@ use utoipa::ToSchema;
 use uuid::Uuid;
 
 use super::form::Form;
+use super::job_body::{JobBody, Redriven};
 use super::webhook_body;
 use crate::application::error::Invalid;
 use crate::application::request::Rendered;
@@ -354,6 +355,11 @@ impl TenancyPresenter for HttpTenancyPresenter {
             Subject::Delivery(subject) => return webhook_body::rendered(subject, created, key),
             Subject::Key(record) if created => {
                 (format!("/v1/api-keys/{}", record.id), serde_json::to_string(&created_key(record)))
+            }
+            Subject::Job(job) => (format!("/v1/jobs/{}", job.id), serde_json::to_string(&JobBody::from(job.as_ref()))),
+            Subject::DeadLetters { kind, dead } => {
+                let body = Redriven { kind: kind.to_string(), dead: *dead };
+                (String::new(), serde_json::to_string(&body))
             }
             Subject::Key(record) => {
                 (format!("/v1/api-keys/{}", record.id), serde_json::to_string(&KeyBody::from(record)))

@@ -1,7 +1,7 @@
 //! One life of a worker on the queue: from its registration until it leaves or loses its lease.
 //!
 //! One loop owns all state. What takes time (claims, ends, heartbeats, the jobs themselves) runs in tasks that report
-//! to it over one bounded channel, so nothing is locked and nothing piles up: at most one claim and one batch of ends
+//! to it over one bounded channel, so nothing is locked and nothing piles up: one claim and a few batches of ends at most
 //! are on their way, and the ends that come in meanwhile go with the next batch (group commit).
 
 use std::sync::Arc;
@@ -22,7 +22,11 @@ use crate::application::ports::job_queue::{ClaimSlot, ClaimedJob, QueueError, Se
 use crate::telemetry::jobs::{JOB_ATTEMPTS, JOB_DURATION, JOB_WAIT, JOBS_FENCED};
 
 /// Ends that go to the database at once.
-const BATCH: usize = 1_000;
+const BATCH: usize = 2_000;
+/// Batches on their way at once: while one waits for the disk, the next is written.
+const WRITERS: usize = 3;
+/// What a further batch must hold to be worth a commit of its own.
+const FURTHER: usize = 250;
 /// How long to wait after the database failed.
 const PAUSE: Duration = Duration::from_millis(500);
 
@@ -40,6 +44,10 @@ struct Ends {
 impl Ends {
     fn is_empty(&self) -> bool {
         self.complete.is_empty() && self.settle.is_empty()
+    }
+
+    fn len(&self) -> usize {
+        self.complete.len() + self.settle.len()
     }
 
     fn take_batch(&mut self) -> Self {
@@ -87,7 +95,8 @@ pub struct Session {
     reports: (mpsc::Sender<Report>, mpsc::Receiver<Report>),
     ends: Ends,
     claiming: bool,
-    writing: bool,
+    /// Batches of ends on their way.
+    writing: usize,
     /// Whether there may be new jobs of any kind.
     look: bool,
     /// Not before this, because the database failed.
@@ -111,7 +120,7 @@ impl Session {
             began: now,
             ends: Ends::default(),
             claiming: false,
-            writing: false,
+            writing: 0,
             look: true,
             claim_after: now,
             write_after: now,
@@ -151,7 +160,7 @@ impl Session {
         self.desk.drop_waiting();
         let mut batch = Vec::new();
         let mut asked = false;
-        while self.desk.running() > 0 || self.writing || !self.ends.is_empty() {
+        while self.desk.running() > 0 || self.writing > 0 || !self.ends.is_empty() {
             self.write();
             tokio::select! {
                 _ = self.reports.1.recv_many(&mut batch, BATCH) => {
@@ -167,7 +176,7 @@ impl Session {
                     tracing::warn!(running = self.desk.running(), "handing back jobs that did not end in time");
                     break;
                 }
-                () = tokio::time::sleep_until(self.write_after), if !self.writing && !self.ends.is_empty() => {}
+                () = tokio::time::sleep_until(self.write_after), if self.writing == 0 && !self.ends.is_empty() => {}
             }
         }
         self.tasks.shutdown().await;
@@ -197,7 +206,7 @@ impl Session {
             }
             Report::Ended { desk, lease, waited, took, ended } => self.end(desk, lease, waited, took, ended),
             Report::Written { written, failed } => {
-                self.writing = false;
+                self.writing -= 1;
                 for lease in written {
                     self.desk.release(lease);
                 }
@@ -264,10 +273,11 @@ impl Session {
     }
 
     fn write(&mut self) {
-        if self.writing || self.ends.is_empty() || Instant::now() < self.write_after {
+        let worthwhile = if self.writing == 0 { 1 } else { FURTHER };
+        if self.writing >= WRITERS || self.ends.len() < worthwhile || Instant::now() < self.write_after {
             return;
         }
-        self.writing = true;
+        self.writing += 1;
         let mut batch = self.ends.take_batch();
         let (reports, queue) = (self.reports.0.clone(), self.tools.queue.clone());
         self.tasks.spawn(async move {

@@ -4,6 +4,8 @@ use std::fs::OpenOptions;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
+use rustix::process::{Pid, Signal, kill_process};
+
 use super::stage::Stage;
 
 /// How long a start may take before the battery gives up.
@@ -57,6 +59,19 @@ impl Service {
     pub fn kill(&mut self) {
         self.child.kill().unwrap();
         self.child.wait().unwrap();
+    }
+
+    /// Asks the process to end, as an orchestrator does; its exit code and how long it took.
+    pub async fn terminate(&mut self) -> (Option<i32>, Duration) {
+        let started = Instant::now();
+        let pid = Pid::from_raw(i32::try_from(self.child.id()).unwrap()).unwrap();
+        kill_process(pid, Signal::TERM).unwrap();
+        while self.is_alive() && started.elapsed() < LONGEST_START {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        let ended = started.elapsed();
+        let _ = self.child.kill();
+        (self.child.wait().unwrap().code(), ended)
     }
 
     /// Starts it again after a kill; the time until it is ready to serve, none if it never was.
