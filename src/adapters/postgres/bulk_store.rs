@@ -58,19 +58,15 @@ impl BulkStore for PgBulkStore {
     }
 
     async fn by_reference(&self, tenant: TenantId, references: &[String]) -> Result<Vec<StoredCase>, StoreError> {
-        // One look into the unique index for each reference. Without the limit, the planner may prefer to read all of a
-        // tenant's cases, which makes the import's cost grow with the square of the file.
+        // The planner takes the unique index once it knows that the tenant has cases; see `refresh_statistics`.
         let rows = sqlx::query!(
             "WITH context AS MATERIALIZED (SELECT set_config('docket.tenant', $1, true) IS NOT NULL AS ready)
              SELECT c.id, c.tenant_id, c.reference, c.version, c.state, c.severity, c.confidentiality, c.title,
                     c.narrative, c.respondent, c.case_type, c.reporter_id, c.assignee_id, c.proposed_by, c.decision,
                     c.open_information_requests, c.legal_hold, c.deadline_extended, c.due_at, c.clock_paused_at,
                     c.opened_at, c.created_at, c.updated_at, c.closed_at, c.attributes, c.audit_seq, c.audit_head
-             FROM unnest($2::text[]) AS wanted (reference)
-             CROSS JOIN LATERAL (
-                 SELECT * FROM docket.cases
-                 WHERE tenant_id = $1::text::uuid AND reference = wanted.reference LIMIT 1) AS c
-             WHERE (SELECT ready FROM context)",
+             FROM docket.cases c
+             WHERE (SELECT ready FROM context) AND c.tenant_id = $1::text::uuid AND c.reference = ANY($2)",
             tenant.to_string(),
             references
         )
@@ -93,6 +89,11 @@ impl BulkStore for PgBulkStore {
             transaction.rollback().await.map_err(store_error)?;
         }
         Ok(outcome)
+    }
+
+    async fn refresh_statistics(&self) -> Result<(), StoreError> {
+        sqlx::query!("SELECT docket.refresh_case_statistics()").execute(&self.pool).await.map_err(store_error)?;
+        Ok(())
     }
 
     async fn page(

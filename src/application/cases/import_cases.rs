@@ -30,6 +30,9 @@ use crate::application::request::Caller;
 /// Attempts at a batch whose cases others keep changing.
 const ATTEMPTS: usize = 5;
 
+/// New cases after which the store counts anew for the first time; then after eight times as many, and so on.
+const COUNT_AFTER: u64 = 2_000;
+
 /// Batches that may lie read and not yet written.
 const READ_AHEAD: usize = 2;
 
@@ -168,6 +171,7 @@ impl ImportCases {
         let mut progress = run.progress;
         report.begin(&progress).map_err(ImportError::Report)?;
         let mut batches = self.read(plan, source, progress.bytes_done);
+        let mut count_at = progress.imported + COUNT_AFTER;
         let mut pending = self.prepare(caller, plan, &run, &mut batches).await?;
         while let Some(prepared) = pending {
             let settling = self.settle(caller, plan, &run, progress, prepared, report);
@@ -175,6 +179,10 @@ impl ImportCases {
             progress = settled?;
             report.progressed(&progress);
             pending = next?;
+            if progress.imported >= count_at && !plan.dry_run {
+                count_at = progress.imported * 8;
+                self.store.refresh_statistics().await?;
+            }
         }
         if !plan.dry_run {
             let nothing = Draft::default();
