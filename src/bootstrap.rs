@@ -16,7 +16,7 @@ use crate::adapters::object_store::{S3Settings, open as open_store};
 use crate::adapters::postgres::health::{DatabaseProbe, RowSecurityProbe};
 use crate::adapters::postgres::open::{OpenDatabase, OpenSettings, open};
 use crate::adapters::postgres::{
-    PgAuditStore, PgBulkStore, PgCaseReader, PgCaseStore, PgEventFeed, PgEvidenceIndex, PgJobStore, PgKeyStore,
+    Lane, PgAuditStore, PgBulkStore, PgCaseReader, PgCaseStore, PgEventFeed, PgEvidenceIndex, PgJobStore, PgKeyStore,
     PgTenancyStore, Pool, pool,
 };
 use crate::adapters::system::{Ed25519Signer, SystemClock, SystemRandomness, secret_file};
@@ -44,6 +44,7 @@ use tokens::Issuer;
 #[derive(Clone)]
 pub struct Parts {
     pool: Pool,
+    lane: Lane,
     /// The time and fresh ids.
     pub clock: Arc<dyn Clock>,
     /// Reading cases.
@@ -57,14 +58,16 @@ pub struct Parts {
 impl Parts {
     /// The adapters over an open pool.
     pub fn from_pool(pool: Pool) -> Self {
-        let cases = Arc::new(PgCaseReader::new(pool.clone()));
-        Self { clock: Arc::new(SystemClock::new()), cases, wakeups: Wakeups::default(), sinks: Vec::new(), pool }
+        let lane = Lane::beside(&pool);
+        let cases = Arc::new(PgCaseReader::new(pool.clone(), lane.clone()));
+        let clock = Arc::new(SystemClock::new());
+        Self { clock, cases, wakeups: Wakeups::default(), sinks: Vec::new(), pool, lane }
     }
 
     /// The one way to write cases.
     pub fn writing(&self, config: &Config) -> CaseWriting {
         CaseWriting {
-            store: Arc::new(PgCaseStore::new(self.pool.clone())),
+            store: Arc::new(PgCaseStore::new(self.pool.clone(), self.lane.clone())),
             clock: self.clock.clone(),
             key_lifetime: time::Duration::hours(i64::from(config.idempotency.ttl_hours)),
             wakeups: self.wakeups.clone(),
@@ -74,7 +77,7 @@ impl Parts {
     /// The one way to administer tenants; `memory` is what the authenticator of this process remembers.
     pub fn tenancy(&self, config: &Config, memory: Arc<CredentialMemory>) -> TenancyWriting {
         TenancyWriting {
-            store: Arc::new(PgTenancyStore::new(self.pool.clone())),
+            store: Arc::new(PgTenancyStore::new(self.pool.clone(), self.lane.clone())),
             clock: self.clock.clone(),
             randomness: Arc::new(SystemRandomness),
             memory,
@@ -246,6 +249,7 @@ pub async fn run(
     for task in upkeep_of_api {
         task.abort();
     }
+    parts.lane.close().await;
     served?;
     tracing::info!("stopped");
     Ok(())

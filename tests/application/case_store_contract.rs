@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration as StdDuration;
 
 use docket::adapters::postgres::pool::PoolSettings;
-use docket::adapters::postgres::{self, PgCaseReader, PgCaseStore};
+use docket::adapters::postgres::{self, Lane, PgCaseReader, PgCaseStore};
 use docket::application::cases::unit_of_work::plain;
 use docket::application::cases::write_draft::{self, Act, Decision};
 use docket::application::ports::case_store::{
@@ -48,7 +48,9 @@ async fn on_postgres() -> Site {
     let url = database.app_url();
     let (acquire_timeout, statement_timeout) = (StdDuration::from_secs(5), StdDuration::from_secs(10));
     let pool = postgres::connect(&PoolSettings { url, size: 8, acquire_timeout, statement_timeout }).await.unwrap();
-    let (store, reader) = (Arc::new(PgCaseStore::new(pool.clone())), Arc::new(PgCaseReader::new(pool)));
+    let lane = Lane::beside(&pool);
+    let store = Arc::new(PgCaseStore::new(pool.clone(), lane.clone()));
+    let reader = Arc::new(PgCaseReader::new(pool, lane));
     Site { store, reader, _database: Some(database) }
 }
 

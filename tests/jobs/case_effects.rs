@@ -49,7 +49,7 @@ async fn cases(bench: &Bench) -> i64 {
 #[tokio::test]
 async fn a_job_exists_if_and_only_if_its_cause_was_committed() {
     let bench = Bench::new().await;
-    let store = PgCaseStore::new(bench.pool.clone());
+    let store = PgCaseStore::new(bench.pool.clone(), Lane::beside(&bench.pool));
     let (caused, never) = (bench.job("probe"), bench.job("probe"));
     let write = new_case(&bench, None, vec![caused.clone()]);
     assert_eq!(store.commit(&write).await.unwrap(), Commit::Done);
@@ -63,7 +63,7 @@ async fn a_job_exists_if_and_only_if_its_cause_was_committed() {
 #[tokio::test]
 async fn a_job_ends_with_its_effect_and_a_worker_that_lost_it_has_no_effect() {
     let bench = Bench::new().await;
-    let store = PgCaseStore::new(bench.pool.clone());
+    let store = PgCaseStore::new(bench.pool.clone(), Lane::beside(&bench.pool));
     bench.enqueue(bench.job("probe")).await;
     let worker = bench.worker().await;
     let lease = bench.claim(worker, "probe", 1).await.remove(0).lease;

@@ -6,8 +6,10 @@ use docket_domain::ids::{CaseId, EvidenceId, LinkId, NoteId, PrincipalId, Tenant
 use sqlx::{AssertSqlSafe, PgConnection, PgPool, Postgres, Transaction};
 
 use super::case_list_query::{self, Page, Reach};
-use super::case_row::{CaseRow, case_row, hash32, unsigned};
+use super::case_loader::CaseLoader;
+use super::case_row::{CaseRow, hash32, unsigned};
 use super::error::{store_error, unreadable};
+use super::lane::Lane;
 use crate::application::ports::StoreError;
 use crate::application::ports::case_reader::{
     CaseFilter, CaseReader, CaseSort, EvidenceItem, LinkItem, Note, Position, Viewer,
@@ -19,12 +21,13 @@ use crate::faults::Fault;
 #[derive(Debug, Clone)]
 pub struct PgCaseReader {
     pool: PgPool,
+    loader: CaseLoader,
 }
 
 impl PgCaseReader {
-    /// A reader on a pool of [`super::connect`].
-    pub fn new(pool: PgPool) -> Self {
-        Self { pool }
+    /// A reader on a pool of [`super::connect`], with the lane for single cases.
+    pub fn new(pool: PgPool, lane: Lane) -> Self {
+        Self { pool, loader: CaseLoader::new(lane) }
     }
 }
 
@@ -32,14 +35,7 @@ impl PgCaseReader {
 impl CaseReader for PgCaseReader {
     #[tracing::instrument(name = "SELECT cases", skip_all, fields(otel.kind = "client", db.system.name = "postgresql"))]
     async fn get(&self, tenant: TenantId, case: CaseId) -> Result<Option<StoredCase>, StoreError> {
-        let nobody: Option<uuid::Uuid> = None;
-        let no_key: Option<&str> = None;
-        let row =
-            sqlx::query_file!("src/adapters/postgres/sql/load_case.sql", tenant.to_string(), case.0, nobody, no_key)
-                .fetch_optional(&self.pool)
-                .await
-                .map_err(store_error)?;
-        row.map(|row| StoredCase::try_from(case_row!(row))).transpose()
+        Ok(self.loader.load(tenant, case, None).await?.case)
     }
 
     #[tracing::instrument(name = "SELECT cases list", skip_all, fields(otel.kind = "client", db.system.name = "postgresql"))]

@@ -7,13 +7,15 @@ use sha2::{Digest, Sha256};
 use sqlx::{PgConnection, PgPool};
 use time::OffsetDateTime;
 
-use super::case_row::{case_row, hash32, signed};
+use super::case_loader::CaseLoader;
+use super::case_row::{hash32, signed};
 use super::error::{broken_constraint, store_error};
 use super::job_hint::JobHint;
 use super::job_store;
+use super::lane::Lane;
 use crate::application::ports::StoreError;
 use crate::application::ports::case_store::{
-    Attachment, CaseStore, CaseWrite, Commit, KeyScope, Loaded, RowChange, StoredAnswer, StoredCase,
+    Attachment, CaseStore, CaseWrite, Commit, KeyScope, Loaded, RowChange, StoredAnswer,
 };
 use crate::application::request::Rendered;
 use crate::faults::Fault;
@@ -23,12 +25,14 @@ use crate::faults::Fault;
 pub struct PgCaseStore {
     pool: PgPool,
     hint: JobHint,
+    lane: Lane,
+    loader: CaseLoader,
 }
 
 impl PgCaseStore {
-    /// A store on a pool of [`super::connect`].
-    pub fn new(pool: PgPool) -> Self {
-        Self { hint: JobHint::new(pool.clone()), pool }
+    /// A store on a lane for what every request does, and a pool of [`super::connect`] for the rest.
+    pub fn new(pool: PgPool, lane: Lane) -> Self {
+        Self { hint: JobHint::new(pool.clone()), loader: CaseLoader::new(lane.clone()), pool, lane }
     }
 }
 
@@ -36,49 +40,36 @@ impl PgCaseStore {
 impl CaseStore for PgCaseStore {
     #[tracing::instrument(name = "SELECT cases", skip_all, fields(otel.kind = "client", db.system.name = "postgresql"))]
     async fn load(&self, tenant: TenantId, case: CaseId, key: Option<KeyScope<'_>>) -> Result<Loaded, StoreError> {
-        let principal = key.map(|scope| scope.principal_id.0);
-        let name = key.map(|scope| scope.key.as_str());
-        let row =
-            sqlx::query_file!("src/adapters/postgres/sql/load_case.sql", tenant.to_string(), case.0, principal, name)
-                .fetch_optional(&self.pool)
-                .await
-                .map_err(store_error)?;
-        let Some(mut row) = row else { return Ok(Loaded { case: None, answer: None }) };
-        let answer = match (row.fingerprint.take(), row.status.take(), row.body.take(), row.expires_at.take()) {
-            (Some(fingerprint), Some(status), Some(body), Some(expires_at)) => Some(StoredAnswer {
-                fingerprint: Fingerprint(hash32(fingerprint)?),
-                rendered: Rendered { status: http_status(status), etag: row.etag, location: row.location, body },
-                expires_at,
-            }),
-            _ => None,
-        };
-        Ok(Loaded { case: Some(StoredCase::try_from(case_row!(row))?), answer })
+        self.loader.load(tenant, case, key).await
     }
 
     #[tracing::instrument(name = "SELECT idempotency_keys", skip_all, fields(otel.kind = "client", db.system.name = "postgresql"))]
     async fn load_answer(&self, tenant: TenantId, key: KeyScope<'_>) -> Result<Option<StoredAnswer>, StoreError> {
-        let row = sqlx::query_file!(
+        let mut leased = self.lane.acquire().await.map_err(store_error)?;
+        let found = sqlx::query_file!(
             "src/adapters/postgres/sql/load_answer.sql",
             tenant.to_string(),
             key.principal_id.0,
             key.key.as_str()
         )
-        .fetch_optional(&self.pool)
-        .await
-        .map_err(store_error)?;
-        row.map(|row| {
-            Ok(StoredAnswer {
-                fingerprint: Fingerprint(hash32(row.fingerprint)?),
-                rendered: Rendered {
-                    status: http_status(row.status),
-                    etag: row.etag,
-                    location: row.location,
-                    body: row.body,
-                },
-                expires_at: row.expires_at,
+        .fetch_optional(leased.connection())
+        .await;
+        self.lane.settle(leased, &found);
+        found
+            .map_err(store_error)?
+            .map(|row| {
+                Ok(StoredAnswer {
+                    fingerprint: Fingerprint(hash32(row.fingerprint)?),
+                    rendered: Rendered {
+                        status: http_status(row.status),
+                        etag: row.etag,
+                        location: row.location,
+                        body: row.body,
+                    },
+                    expires_at: row.expires_at,
+                })
             })
-        })
-        .transpose()
+            .transpose()
     }
 
     #[tracing::instrument(name = "SELECT principals", skip_all, fields(otel.kind = "client", db.system.name = "postgresql"))]
@@ -120,13 +111,16 @@ impl PgCaseStore {
         let jobs = write.completes.is_some() || !write.enqueues.is_empty();
         let more =
             jobs || !write.attachments.is_empty() || matches!(write.change, RowChange::Fields | RowChange::Delete);
-        if write.change == RowChange::Insert && !jobs {
-            insert(&mut *self.pool.acquire().await?, write).await
-        } else if more {
-            self.change_with_more(write).await
-        } else {
-            change(&mut *self.pool.acquire().await?, write).await
+        if more && (jobs || write.change != RowChange::Insert) {
+            return self.change_with_more(write).await;
         }
+        let mut leased = self.lane.acquire().await?;
+        let outcome = match write.change {
+            RowChange::Insert => insert(leased.connection(), write).await,
+            _ => change(leased.connection(), write).await,
+        };
+        self.lane.settle(leased, &outcome);
+        outcome
     }
 
     /// A change that needs further statements: they join the first in one explicit transaction.

@@ -15,6 +15,7 @@ use super::delivery_effects;
 use super::error::{broken_constraint, store_error};
 use super::job_hint::JobHint;
 use super::job_store;
+use super::lane::Lane;
 use super::tenancy_reader as reader;
 use crate::application::ports::StoreError;
 use crate::application::ports::case_store::{AnswerToStore, CaseStore, KeyScope, StoredAnswer};
@@ -30,9 +31,9 @@ pub struct PgTenancyStore {
 }
 
 impl PgTenancyStore {
-    /// A store on a pool of [`super::connect`].
-    pub fn new(pool: PgPool) -> Self {
-        Self { answers: PgCaseStore::new(pool.clone()), hint: JobHint::new(pool.clone()), pool }
+    /// A store on a pool of [`super::connect`], with the lane for stored answers.
+    pub fn new(pool: PgPool, lane: Lane) -> Self {
+        Self { answers: PgCaseStore::new(pool.clone(), lane), hint: JobHint::new(pool.clone()), pool }
     }
 }
 

@@ -69,4 +69,15 @@ impl StoreError {
     pub fn internal(cause: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
         Self::Internal(cause.into())
     }
+
+    /// The same failure once more, for another request that it struck too.
+    #[must_use]
+    pub fn again(&self) -> Self {
+        let (kind, cause): (fn(_) -> Self, _) = match self {
+            Self::Unavailable(cause) => (Self::Unavailable, cause),
+            Self::Full(cause) => (Self::Full, cause),
+            Self::Internal(cause) => (Self::Internal, cause),
+        };
+        kind(cause.to_string().into())
+    }
 }
