@@ -1,6 +1,6 @@
 //! Jobs that commit with their cause, and causes that commit with their job: all of it or nothing.
 
-use docket::adapters::postgres::PgCaseStore;
+use docket::adapters::postgres::{Lane, PgCaseStore};
 use docket::application::cases::unit_of_work::plain;
 use docket::application::cases::write_draft::{self, Act};
 use docket::application::ports::case_store::{CaseStore, CaseWrite, Commit, RowChange};

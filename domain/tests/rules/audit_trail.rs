@@ -121,6 +121,7 @@ proptest! {
     #[test]
     fn the_canonical_form_survives_the_way_into_the_database_and_back(record in records()) {
         let canonical = record.canonical().expect("canonical");
+        prop_assert_eq!(&canonical, &serde_jcs::to_vec(&record).expect("canonical by the library"));
         let text = String::from_utf8(canonical.clone()).expect("UTF-8");
         let read: AuditRecord = serde_json::from_str(&text).expect("reads back");
         prop_assert_eq!(String::from_utf8(read.canonical().expect("canonical")).unwrap(), text);
