@@ -27,17 +27,17 @@ use super::fakes::MemoryStore;
 use super::support::database::TestDatabase;
 
 const NOW: OffsetDateTime = datetime!(2026-11-21 10:00:00.123456 UTC);
-const OTHER: TenantId = TenantId(Uuid::from_u128(0x07e4));
+pub(crate) const OTHER: TenantId = TenantId(Uuid::from_u128(0x07e4));
 
 /// Where the contract is tried: a store with both tenants in it.
-struct Site {
-    store: Arc<dyn CaseStore>,
-    reader: Arc<dyn CaseReader>,
+pub(crate) struct Site {
+    pub(crate) store: Arc<dyn CaseStore>,
+    pub(crate) reader: Arc<dyn CaseReader>,
     /// Kept until the test ends.
-    _database: Option<TestDatabase>,
+    pub(crate) database: Option<TestDatabase>,
 }
 
-async fn on_postgres() -> Site {
+pub(crate) async fn on_postgres() -> Site {
     let database = TestDatabase::new().await;
     let owner = PgPool::connect(&database.superuser_url()).await.unwrap();
     for (id, name) in [(TENANT, "one"), (OTHER, "other")] {
@@ -51,7 +51,7 @@ async fn on_postgres() -> Site {
     let lane = Lane::beside(&pool);
     let store = Arc::new(PgCaseStore::new(pool.clone(), lane.clone()));
     let reader = Arc::new(PgCaseReader::new(pool, lane));
-    Site { store, reader, _database: Some(database) }
+    Site { store, reader, database: Some(database) }
 }
 
 /// Writes each function of the contract as a test of each implementation.
@@ -73,7 +73,7 @@ macro_rules! contract {
 // As a future, because opening a database is one.
 fn on_memory() -> std::future::Ready<Site> {
     let store = Arc::new(MemoryStore::default());
-    std::future::ready(Site { store: store.clone(), reader: store, _database: None })
+    std::future::ready(Site { store: store.clone(), reader: store, database: None })
 }
 
 contract! {
@@ -119,7 +119,7 @@ fn in_tenant(mut caller: Caller, tenant: TenantId) -> Caller {
     caller
 }
 
-fn draft(tenant: TenantId, reference: &str, claim: Option<&Claim>) -> CaseWrite {
+pub(crate) fn draft(tenant: TenantId, reference: &str, claim: Option<&Claim>) -> CaseWrite {
     let caller = in_tenant(reporter(), tenant);
     let attributes = serde_json::json!({"big": 18_446_744_073_709_551_615_u64, "float": 0.1, "text": "é😀"});
     let new = NewCase { attributes: attributes.as_object().unwrap().clone(), ..new_case(reference) };

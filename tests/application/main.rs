@@ -19,4 +19,5 @@ mod idempotency;
 mod looks;
 mod order_of_checks;
 mod preconditions;
+mod simultaneous_loads;
 mod write_headers;
