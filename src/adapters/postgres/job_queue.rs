@@ -14,6 +14,7 @@ use uuid::Uuid;
 
 use super::error::store_error;
 use super::job_hint::CHANNEL;
+use super::pool::beside;
 use crate::application::ports::StoreError;
 use crate::application::ports::job_queue::{ClaimSlot, ClaimedJob, Depth, JobQueue, QueueError, Settlement, Tick};
 
@@ -235,7 +236,7 @@ impl JobQueue for PgJobQueue {
     async fn hint(&self) -> bool {
         let mut place = self.listener.lock().await;
         if place.is_none() {
-            let Ok(mut listener) = PgListener::connect_with(&self.pool).await else { return false };
+            let Ok(mut listener) = PgListener::connect_with(&beside(&self.pool, 1)).await else { return false };
             if listener.listen(CHANNEL).await.is_err() {
                 return false;
             }

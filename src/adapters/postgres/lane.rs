@@ -14,6 +14,8 @@ use sqlx::pool::PoolConnection;
 use sqlx::{PgConnection, PgPool, Postgres};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
+use super::pool;
+
 /// Statements after which a connection visits the pool: rare enough to cost nothing.
 const USES: u32 = 1_000;
 
@@ -43,10 +45,8 @@ pub struct Leased {
 impl Lane {
     /// A lane beside a pool: to the same place, with the same settings and as many connections, opened when needed.
     pub fn beside(pool: &PgPool) -> Self {
-        let options = pool.options().clone().min_connections(0);
-        let size = options.get_max_connections();
-        let pool = options.connect_lazy_with((*pool.connect_options()).clone());
-        Self { pool, permits: Arc::new(Semaphore::new(size as usize)), kept: Arc::default() }
+        let size = pool.options().get_max_connections();
+        Self { pool: pool::beside(pool, size), permits: Arc::new(Semaphore::new(size as usize)), kept: Arc::default() }
     }
 
     /// Closes the connections; requests that come later fail as they do on a closed pool.

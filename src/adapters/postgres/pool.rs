@@ -60,6 +60,13 @@ pub async fn connect(settings: &PoolSettings) -> Result<PgPool, StoreError> {
         .map_err(store_error)
 }
 
+/// A pool of its own to the same place with the same settings, whose connections are opened when needed. For those who hold
+/// a connection for long: a listener that sat in the requests' pool would leave one fewer for them, or none.
+pub fn beside(pool: &PgPool, size: u32) -> PgPool {
+    let options = pool.options().clone().min_connections(0).max_connections(size);
+    options.connect_lazy_with((*pool.connect_options()).clone())
+}
+
 /// Shows the pool's state as gauges every five seconds, until it is closed.
 pub async fn observe(pool: PgPool) {
     let mut ticks = tokio::time::interval(Duration::from_secs(5));

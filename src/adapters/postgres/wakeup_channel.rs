@@ -6,6 +6,7 @@ use sqlx::PgPool;
 use sqlx::postgres::PgListener;
 
 use super::error::{store_error, unreadable};
+use super::pool::beside;
 use crate::application::ports::StoreError;
 use crate::application::ports::wakeup_channel::{Ear, WakeupChannel};
 
@@ -36,7 +37,7 @@ impl WakeupChannel for PgWakeupChannel {
     }
 
     async fn listen(&self) -> Result<Box<dyn Ear>, StoreError> {
-        let mut listener = PgListener::connect_with(&self.pool).await.map_err(store_error)?;
+        let mut listener = PgListener::connect_with(&beside(&self.pool, 1)).await.map_err(store_error)?;
         listener.listen(CHANNEL).await.map_err(store_error)?;
         Ok(Box::new(PgEar(listener)))
     }
