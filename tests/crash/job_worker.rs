@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use docket::adapters::postgres::pool::PoolSettings;
-use docket::adapters::postgres::{PgCaseStore, PgJobQueue, connect};
+use docket::adapters::postgres::{Lane, PgCaseStore, PgJobQueue, connect};
 use docket::adapters::system::{SystemClock, SystemRandomness};
 use docket::application::cases::unit_of_work::plain;
 use docket::application::cases::write_draft::{self, Act};
@@ -160,8 +160,9 @@ async fn process() {
     let shift: i64 = std::env::var(SHIFT).unwrap().parse().unwrap();
     let clock = Arc::new(SystemClock::shifted(time::Duration::seconds(shift)));
     let working = |kind, store| Working { kind, store, clock: clock.clone(), notes: PathBuf::from(&notes) };
+    let store = PgCaseStore::new(pool.clone(), Lane::beside(&pool));
     let handlers: Vec<Arc<dyn JobHandler>> =
-        vec![Arc::new(working("effect", Some(PgCaseStore::new(pool.clone())))), Arc::new(working("plain", None))];
+        vec![Arc::new(working("effect", Some(store))), Arc::new(working("plain", None))];
     let queue: Arc<dyn JobQueue> = Arc::new(PgJobQueue::new(pool));
     let lease = LeaseTerms { length: LEASE };
     let settings = RunnerSettings {
