@@ -18,10 +18,14 @@ mod jobs;
 mod kill_database;
 mod kill_service;
 mod one_case;
+#[path = "../support/receiver.rs"]
+mod receiver;
+mod relay_order;
 mod same_key;
 #[cfg(feature = "faults")]
 mod seeded_faults;
 mod shared_connections;
+mod ssrf;
 mod support;
 mod tenant_matrix;
 mod terminated;

@@ -15,6 +15,9 @@ const TOKENS: &str = "forged_tokens::no_forged_token_is_accepted_and_guessing_en
 const FROZEN: &str = "jobs::a_worker_that_was_frozen_past_its_lease_ends_no_job_twice";
 const CLOCKS: &str = "jobs::clocks_that_are_wrong_by_an_hour_end_no_lease_early_and_give_no_job_twice";
 
+const ORDER: &str = "relay_order::no_event_is_missed_or_reordered_however_late_it_commits";
+const SSRF: &str = "ssrf::no_byte_reaches_an_address_inside_the_house";
+
 /// The battery that must catch a fault.
 fn battery(fault: Fault) -> (&'static str, &'static str) {
     match fault {
@@ -30,6 +33,8 @@ fn battery(fault: Fault) -> (&'static str, &'static str) {
         Fault::NoFencing => ("R5", FROZEN),
         // Fencing keeps the effects of a job that is given twice single, so the battery that counts attempts must see it.
         Fault::LeaseByServiceClock | Fault::ClaimOutsideTransaction => ("R13", CLOCKS),
+        Fault::RelaySkipsTheHorizon => ("R9", ORDER),
+        Fault::WebhookFollowsRedirects => ("S4", SSRF),
         Fault::AnyAudience | Fault::TokenSignatureIgnored | Fault::GuessesNotCounted => ("S7", TOKENS),
     }
 }

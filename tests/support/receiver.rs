@@ -57,7 +57,11 @@ pub struct Receiver {
 
 impl Receiver {
     pub async fn start() -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        Self::start_on("127.0.0.1:0").await
+    }
+
+    pub async fn start_on(address: &str) -> Self {
+        let listener = TcpListener::bind(address).await.unwrap();
         let receiver = Self {
             address: listener.local_addr().unwrap(),
             log: Arc::default(),

@@ -35,6 +35,8 @@ pub mod lane;
 pub mod open;
 pub mod pool;
 mod relay_cursors;
+#[cfg(feature = "faults")]
+mod relay_fault;
 pub mod relay_store;
 mod remember;
 pub mod tenancy_reader;

@@ -69,6 +69,10 @@ pub(super) async fn read(
     after: FeedPosition,
     limit: u32,
 ) -> Result<Vec<ReadEvent>, StoreError> {
+    #[cfg(feature = "faults")]
+    if crate::faults::Fault::RelaySkipsTheHorizon.is_seeded() {
+        return super::relay_fault::read_by_id(pool, tenant, after, limit).await;
+    }
     let rows = sqlx::query_file!(
         "src/adapters/postgres/sql/relay_read.sql",
         tenant.to_string(),
