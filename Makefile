@@ -100,6 +100,11 @@ mutants: $(VENV)/.runtime .tools/bin/cargo-mutants ## Change the rules and see w
 bench: doctor $(VENV)/.runtime $(VENV)/.bench .tools/graphile/.installed release ## Measure against named peers; writes bench-report.json and docs/performance.md
 	@$(BIN)/python -m bench
 
+.PHONY: bench-relay
+bench-relay: doctor $(VENV)/.runtime ## Measure the relay: events a second, lag, commit to webhook delivery
+	@directory=$$(mktemp -d); trap 'rm -rf "$$directory"' EXIT; \
+	  cargo run --release --locked --example relay_pace -- "$$directory/postgres"
+
 .PHONY: crash
 crash: doctor $(VENV)/.runtime $(VENV)/.dev ## Kill, cut, race and abuse the service for long; prove that nothing is lost
 	@env DOCKET_CRASH_KILLS=$${DOCKET_CRASH_KILLS:-300} DOCKET_CRASH_STOPS=$${DOCKET_CRASH_STOPS:-50} \
@@ -109,7 +114,10 @@ crash: doctor $(VENV)/.runtime $(VENV)/.dev ## Kill, cut, race and abuse the ser
 	  DOCKET_CRASH_CLOCK_JOBS=$${DOCKET_CRASH_CLOCK_JOBS:-5000} DOCKET_CRASH_TERMS=$${DOCKET_CRASH_TERMS:-50} \
 	  DOCKET_CRASH_REQUESTS=$${DOCKET_CRASH_REQUESTS:-10000} DOCKET_CRASH_ROUNDS=$${DOCKET_CRASH_ROUNDS:-15} \
 	  DOCKET_CRASH_PROBES=$${DOCKET_CRASH_PROBES:-10000} \
+	  DOCKET_CRASH_RELAY_KILLS=$${DOCKET_CRASH_RELAY_KILLS:-300} DOCKET_CRASH_EVENTS=$${DOCKET_CRASH_EVENTS:-100000} \
 	  cargo test --release --locked --test crash -- --nocapture --skip fuzz_api
+	@env DOCKET_SIMULATION_SEEDS=$${DOCKET_SIMULATION_SEEDS:-10000} \
+	  cargo test --release --locked --package docket-domain --test rules delivery
 
 .PHONY: crash-selftest
 crash-selftest: doctor $(VENV)/.runtime ## Build in seeded faults and prove that the batteries catch each

@@ -57,16 +57,13 @@ async fn an_event_arrives_signed_and_in_its_envelope_and_stands_in_the_log() {
     let case = app.draft().await;
     let id = case["id"].as_str().unwrap().to_owned();
     assert_eq!(app.command(&id, Role::Reporter, &json!({"command": "submit"})).await.status, 200);
-    let received = receiver.wait_for(2).await;
-    assert_eq!(ids_of(&received), [(id.clone(), "1".to_owned()), (id.clone(), "2".to_owned())]);
-    let event = received[1].event();
+    let arrived = receiver.wait_for(2).await;
+    assert_eq!(ids_of(&arrived), [(id.clone(), "1".to_owned()), (id.clone(), "2".to_owned())]);
+    let event = arrived[1].event();
     assert_eq!((&event["type"], &event["specversion"]), (&json!("docket.case.submitted"), &json!("1.0")));
-    assert_eq!(event["id"].as_str().unwrap(), received[1].header("webhook-id"));
-    assert_eq!(
-        &received[1].header("traceparent")[..36],
-        &format!("{}-", &event["traceparent"].as_str().unwrap()[..35])
-    );
-    verify_with_public_libraries(&endpoint["secret"], &received).await;
+    assert_eq!(event["id"].as_str().unwrap(), arrived[1].header("webhook-id"));
+    assert_eq!(&arrived[1].header("traceparent")[..36], &format!("{}-", &event["traceparent"].as_str().unwrap()[..35]));
+    verify_with_public_libraries(&endpoint["secret"], &arrived).await;
     let log = attempts(&app, &endpoint, 2).await;
     assert!(log.iter().all(|line| line["outcome"] == "delivered" && line["status"] == 204), "{log:?}");
     let waiting = app.get("/v1/outbox", Role::Admin).await.json();
@@ -119,11 +116,11 @@ async fn while_a_secret_is_rotated_messages_carry_both_signatures() {
     assert_ne!(rotated.json()["secret"], endpoint["secret"]);
     receiver.behave(Manner::Says(200, "", "thanks"));
     // The retry of the event that failed before the rotation.
-    let received = receiver.wait_for(2).await;
-    assert_eq!(received[1].header("webhook-signature").split(' ').count(), 2);
-    assert_eq!(received[0].header("webhook-id"), received[1].header("webhook-id"));
-    verify_with_public_libraries(&endpoint["secret"], &received[1..]).await;
-    verify_with_public_libraries(&rotated.json()["secret"], &received[1..]).await;
+    let arrived = receiver.wait_for(2).await;
+    assert_eq!(arrived[1].header("webhook-signature").split(' ').count(), 2);
+    assert_eq!(arrived[0].header("webhook-id"), arrived[1].header("webhook-id"));
+    verify_with_public_libraries(&endpoint["secret"], &arrived[1..]).await;
+    verify_with_public_libraries(&rotated.json()["secret"], &arrived[1..]).await;
     let shown = app.get(&format!("/v1/webhooks/{}", endpoint["id"].as_str().unwrap()), Role::Admin).await;
     assert!(!shown.text.contains("whsec_"), "{}", shown.text);
     let owner = app.superuser().await;

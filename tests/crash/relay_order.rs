@@ -42,7 +42,7 @@ impl EventSink for Log {
 }
 
 /// Commits the events of a case one after the other, each at a random time after its id was taken.
-async fn write(owner: PgPool, tenant: Uuid, case: Uuid, events: u64, mut random: Random) {
+async fn write(owner: PgPool, tenant: Uuid, case: Uuid, events: u64, longest: u64, mut random: Random) {
     for sequence in 1..=events {
         let mut transaction = owner.begin().await.unwrap();
         sqlx::query(
@@ -55,7 +55,7 @@ async fn write(owner: PgPool, tenant: Uuid, case: Uuid, events: u64, mut random:
         .execute(&mut *transaction)
         .await
         .unwrap();
-        tokio::time::sleep(random.millis(0, 12)).await;
+        tokio::time::sleep(random.millis(0, longest)).await;
         transaction.commit().await.unwrap();
     }
 }
@@ -102,8 +102,12 @@ async fn no_event_is_missed_or_reordered_however_late_it_commits() {
     };
     let pool = postgres::connect(&settings).await.unwrap();
     let log = Arc::new(Log::default());
-    let poll = Duration::from_millis(5);
-    let rules = RelaySettings { poll, lease: Duration::from_secs(10), concurrency: 8, per_destination: 8 };
+    let rules = RelaySettings {
+        poll: Duration::from_millis(5),
+        lease: Duration::from_secs(10),
+        concurrency: 8,
+        per_destination: 8,
+    };
     let sinks: Vec<Arc<dyn EventSink>> = vec![log.clone()];
     let store = Arc::new(PgRelayStore::new(pool));
     let relay = Relay::new(store, sending(Vec::new()), sinks, Wakeups::default(), rules);
@@ -113,8 +117,9 @@ async fn no_event_is_missed_or_reordered_however_late_it_commits() {
         async move { relay.run(stop).await }
     });
     let cases = 24;
-    let work = (0..cases)
-        .map(|part| tokio::spawn(write(writers.clone(), tenant, Uuid::now_v7(), events / cases, random.part(part))));
+    let work = (0..cases).map(|part| {
+        tokio::spawn(write(writers.clone(), tenant, Uuid::now_v7(), events / cases, 12, random.part(part)))
+    });
     for writer in work.collect::<Vec<_>>() {
         writer.await.unwrap();
     }
@@ -157,10 +162,11 @@ async fn webhooks_survive_relays_that_are_killed() {
     assert_eq!(registered.status(), 201);
     let owner = stage.owner().await;
     let tenant = tenant_of(&owner).await;
-    let (cases, each) = (30, 20 + kills * 4);
+    // About as long as the kills take, so that every life of the service has work.
+    let (cases, each) = (30, kills * 6);
     let writers = sqlx::postgres::PgPoolOptions::new().max_connections(30).connect(&stage.owner_url()).await.unwrap();
     let work: Vec<_> = (0..cases)
-        .map(|part| tokio::spawn(write(writers.clone(), tenant, Uuid::now_v7(), each, random.part(part))))
+        .map(|part| tokio::spawn(write(writers.clone(), tenant, Uuid::now_v7(), each, 360, random.part(part))))
         .collect();
     for _ in 0..kills {
         tokio::time::sleep(random.millis(200, 2_000)).await;
@@ -176,8 +182,8 @@ async fn webhooks_survive_relays_that_are_killed() {
     let emitted = cases * each;
     let began = Instant::now();
     let log = loop {
-        let received = receiver.received();
-        let log: Vec<_> = received
+        let arrived = receiver.received();
+        let log: Vec<_> = arrived
             .iter()
             .map(|one| {
                 let event = one.event();
