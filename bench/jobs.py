@@ -148,7 +148,7 @@ def _timed(enqueue: Callable[[str], None], ran: Callable[[], int], left: Callabl
         raise RuntimeError("writing the jobs took longer than planned")
     time.sleep(due - time.time())
     while ran() - begun < jobs or left() > 0:
-        time.sleep(0.01)
+        time.sleep(0.05)
     return jobs / (time.time() - due)
 
 

@@ -58,6 +58,7 @@ impl JobHandler for Puppet {
             }
             "fail" => Err(JobError::retry("the other side is busy")),
             "fail_first" if context.attempt == 1 => Err(JobError::retry("only the first time")),
+            "trace" => Ok(Outcome::DoneWith(json!({"trace": context.trace_id, "parent": context.traceparent}))),
             "fatal" => Err(JobError::Fatal("no such thing".into())),
             "hang" => std::future::pending().await,
             "panic" => {
@@ -149,6 +150,20 @@ async fn every_way_to_fail_ends_as_it_should() {
 }
 
 #[tokio::test]
+async fn a_job_goes_on_with_the_trace_of_whoever_asked_for_it() {
+    let (bench, handler) = (Bench::new().await, Arc::new(Puppet::default()));
+    let worker = start(&bench, vec![handler], LEASE);
+    let trace = "4bf92f3577b34da6a3ce929d0e0e4736";
+    let traceparent = Some(format!("00-{trace}-00f067aa0ba902b7-01"));
+    let id = bench.enqueue(NewJob { payload: json!({"act": "trace"}), traceparent, ..bench.job("puppet") }).await;
+    let seen = wait_for(&bench, id, JobState::Succeeded).await.result.unwrap();
+    assert_eq!(seen["trace"], trace);
+    let parent = seen["parent"].as_str().unwrap();
+    assert!(parent.contains(trace) && !parent.contains("00f067aa0ba902b7"), "a span of its own: {parent}");
+    worker.end().await;
+}
+
+#[tokio::test]
 async fn no_more_jobs_of_a_kind_run_at_once_than_it_allows() {
     let (bench, handler) = (Bench::new().await, Arc::new(Puppet::default()));
     let mut last = None;
@@ -211,14 +226,18 @@ async fn a_job_that_never_comes_to_an_end_does_not_take_down_every_worker() {
 async fn a_worker_that_was_given_up_begins_anew_and_the_job_ends_once() {
     let (bench, handler) = (Bench::new().await, Arc::new(Puppet::default()));
     let worker = start(&bench, vec![handler.clone()], Duration::from_millis(800));
+    let owner = bench.owner().await;
     let id = puppet(&bench, json!({"act": "sleep", "ms": 350})).await;
     wait_for(&bench, id, JobState::Running).await;
-    let owner = bench.owner().await;
+    // In one transaction, or a heartbeat might come in between.
+    let mut transaction = owner.begin().await.unwrap();
     sqlx::query("UPDATE docket.job_workers SET expires_at = clock_timestamp() - interval '1 s'")
-        .execute(&owner)
+        .execute(&mut *transaction)
         .await
         .unwrap();
-    assert_eq!(bench.queue.reap().await.unwrap(), 1);
+    let reaped: i64 = sqlx::query_scalar("SELECT docket.reap_workers()").fetch_one(&mut *transaction).await.unwrap();
+    transaction.commit().await.unwrap();
+    assert_eq!(reaped, 1);
     let done = wait_for(&bench, id, JobState::Succeeded).await;
     assert_eq!(done.result, Some(json!({"attempt": 2})), "the first attempt's end was refused");
     worker.end().await;

@@ -23,7 +23,7 @@ impl LeaseTerms {
 
     /// How long to wait from one look for dead workers to the next: their jobs wait for at most the lease and this.
     pub fn look_every(self) -> Duration {
-        (self.length / 2).max(Duration::from_millis(100))
+        (self.length / 4).max(Duration::from_millis(100))
     }
 
     /// Whether a worker that renewed so long ago must assume that others have its jobs.

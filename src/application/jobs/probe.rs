@@ -52,9 +52,12 @@ impl JobHandler for Probe {
     async fn run(&self, context: &JobContext, payload: &Value) -> Result<Outcome, JobError> {
         let began = self.clock.now();
         let sleep = Duration::from_millis(payload["sleep_ms"].as_u64().unwrap_or_default());
-        tokio::select! {
-            () = tokio::time::sleep(sleep) => {}
-            () = context.cancelled.cancelled() => return Err(JobError::Cancelled),
+        // The timer's shortest sleep is a millisecond, also for zero.
+        if !sleep.is_zero() {
+            tokio::select! {
+                () = tokio::time::sleep(sleep) => {}
+                () = context.cancelled.cancelled() => return Err(JobError::Cancelled),
+            }
         }
         if payload["fail"] == true {
             return Err(JobError::Fatal("asked to fail".to_owned()));

@@ -6,7 +6,7 @@ section! {
     /// Background work: how jobs are taken and held, and how long ended ones are kept.
     Worker = "worker" {
         /// Time that a worker may be silent before its jobs go to others, in milliseconds.
-        lease_ms: u64 = "30000", Rule::Integer { min: 500, max: 600_000 };
+        lease_ms: u64 = "15000", Rule::Integer { min: 500, max: 600_000 };
         /// Time between two looks for jobs when nobody hints that there are any, in milliseconds.
         poll_ms: u64 = "500", Rule::Integer { min: 10, max: 60_000 };
         /// Jobs that one process holds at most, running and fetched ahead.

@@ -188,6 +188,11 @@ impl Desk {
         }
     }
 
+    /// Whether more jobs are about to begin, and so to end.
+    pub fn has_unbegun(&self) -> bool {
+        self.kinds.iter().any(|desk| !desk.waiting.is_empty())
+    }
+
     /// How many run now.
     pub fn running(&self) -> usize {
         self.kinds.iter().map(|desk| desk.running).sum()

@@ -25,8 +25,10 @@ use crate::telemetry::jobs::{JOB_ATTEMPTS, JOB_DURATION, JOB_WAIT, JOBS_FENCED};
 const BATCH: usize = 2_000;
 /// Batches on their way at once: while one waits for the disk, the next is written.
 const WRITERS: usize = 3;
-/// What a further batch must hold to be worth a commit of its own.
-const FURTHER: usize = 250;
+/// Ends that are worth a commit at once.
+const FULL: usize = 1_000;
+/// How long ends wait for others to join them while more jobs are about to end: every commit waits for the disk.
+const GATHER: Duration = Duration::from_millis(5);
 /// How long to wait after the database failed.
 const PAUSE: Duration = Duration::from_millis(500);
 
@@ -97,6 +99,8 @@ pub struct Session {
     claiming: bool,
     /// Batches of ends on their way.
     writing: usize,
+    /// Since when the oldest end waits to be written.
+    ends_since: Instant,
     /// Whether there may be new jobs of any kind.
     look: bool,
     /// Not before this, because the database failed.
@@ -121,6 +125,7 @@ impl Session {
             ends: Ends::default(),
             claiming: false,
             writing: 0,
+            ends_since: now,
             look: true,
             claim_after: now,
             write_after: now,
@@ -146,6 +151,7 @@ impl Session {
                 () = stop.cancelled() => return Ok(()),
                 _ = self.reports.1.recv_many(&mut batch, BATCH) => self.read_all(&mut batch)?,
                 () = hint.notified() => self.look = true,
+                () = tokio::time::sleep_until(self.ends_since + GATHER), if self.gathers() => {}
                 _ = polls.tick() => {
                     self.look = true;
                     self.desk.show();
@@ -227,6 +233,9 @@ impl Session {
 
     fn end(&mut self, desk: usize, lease: JobLease, waited: Duration, took: Duration, ended: Ended) {
         let kind = self.desk.ended(desk, took);
+        if self.ends.is_empty() {
+            self.ends_since = Instant::now();
+        }
         metrics::counter!(JOB_ATTEMPTS, "kind" => kind, "outcome" => ended.word()).increment(1);
         metrics::histogram!(JOB_WAIT, "kind" => kind).record(waited);
         metrics::histogram!(JOB_DURATION, "kind" => kind).record(took);
@@ -273,11 +282,13 @@ impl Session {
     }
 
     fn write(&mut self) {
-        let worthwhile = if self.writing == 0 { 1 } else { FURTHER };
-        if self.writing >= WRITERS || self.ends.len() < worthwhile || Instant::now() < self.write_after {
+        let now = Instant::now();
+        let gathered = self.ends.len() >= FULL || !self.desk.has_unbegun() || now >= self.ends_since + GATHER;
+        if self.writing >= WRITERS || self.ends.is_empty() || !gathered || now < self.write_after {
             return;
         }
         self.writing += 1;
+        self.ends_since = now;
         let mut batch = self.ends.take_batch();
         let (reports, queue) = (self.reports.0.clone(), self.tools.queue.clone());
         self.tasks.spawn(async move {
@@ -296,6 +307,11 @@ impl Session {
             }
             let _ = reports.send(Report::Written { written, failed: batch }).await;
         });
+    }
+
+    /// Whether ends wait only for others to join them.
+    fn gathers(&self) -> bool {
+        self.writing < WRITERS && !self.ends.is_empty() && Instant::now() >= self.write_after
     }
 
     /// Renews the lease, and notices by a clock that never jumps when it was not renewed in time.
