@@ -22,7 +22,11 @@ if [ "$verdict" = ok ]; then
   printf '%s\n' "${closing:+$closing
 }= $name: ok in $seconds s"
 else
+  # The failures once more at the very end: whoever sees only the last lines still learns what failed.
+  failures=$(grep -nE '^(test .*FAILED|FAILED |FINDING |error(\[|:)|E  )|panicked at' "$log" | cut -c1-300 | head -n 12 || true)
   printf '%s\n' "$(tail -n 80 "$log")
-= $name: $verdict after $seconds s; whole output in $log"
+${failures:+What failed:
+$failures
+}= $name: $verdict after $seconds s; whole output in $log"
   exit 1
 fi

@@ -42,8 +42,9 @@ async fn nothing_acknowledged_is_lost_when_postgresql_is_stopped_at_once() {
         findings.expect(service.is_alive(), || "the service died with its database".to_owned());
     }
     let ledger = load.finish().await;
-    let checked = invariants::check(&stage.owner().await, &ledger, &findings).await;
-    replay(&client, &ledger, &mut random).await;
+    let owner = stage.owner().await;
+    let checked = invariants::check(&owner, &ledger, &findings).await;
+    replay(&client, &ledger, &owner, &mut random).await;
     println!(
         "R2 seed {seed}: PostgreSQL stopped {stops} times; {}; {}; wrote again {slowest:.1?} after it was back at worst \
          (goal 5 s); {}",
@@ -77,7 +78,7 @@ async fn no_answer_is_wrong_while_backends_are_terminated() {
     let recovery = quiet.elapsed();
     let ledger = load.finish().await;
     let checked = invariants::check(&owner, &ledger, &findings).await;
-    replay(&client, &ledger, &mut random).await;
+    replay(&client, &ledger, &owner, &mut random).await;
     println!(
         "R3 seed {seed}: {terminated} backends terminated in {seconds} s; {}; {}; recovered in {recovery:.1?} (goal 10 s); {}",
         bounded(findings.count(), "wrong answers", checked.acknowledged),
