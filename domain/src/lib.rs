@@ -11,9 +11,12 @@
 //! 7. [`tenancy`]: tenants, principals and API keys, and which roles and scopes may be granted.
 //! 8. [`job`]: the life of a job, retries, leases, and how much of the queue a worker takes.
 //! 9. [`outbox`]: handing events on: retries, breakers, lanes. [`webhook`]: endpoints and the addresses they may have.
+//! 10. [`budget`]: tokens, prices and what a call may cost. [`answer`]: sentences, support and citations of an answer.
 #![forbid(unsafe_code)]
 
+pub mod answer;
 pub mod audit;
+pub mod budget;
 pub mod case;
 pub mod idempotency;
 pub mod ids;

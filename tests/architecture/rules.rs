@@ -8,6 +8,7 @@ pub const ROOMS: &[&str] = &[
     "adapters/bm25",
     "adapters/embedding",
     "adapters/http_client",
+    "adapters/http_client/models",
     "adapters/http_client/oidc",
     "adapters/nats",
     "adapters/object_store",

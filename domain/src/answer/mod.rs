@@ -1,0 +1,1 @@
+//! Answers over passages: sentences, what supports them, and citations that can be checked.
