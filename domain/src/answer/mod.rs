@@ -1,1 +1,12 @@
-//! Answers over passages: sentences, what supports them, and citations that can be checked.
+//! Answers over passages: sentences, what supports them, citations that can be checked, and answering by extraction.
+
+pub mod check;
+pub mod extract;
+pub mod sentences;
+pub mod support;
+pub mod words;
+
+pub use check::{Checked, CheckedSentence, Citation, check};
+pub use extract::{Extract, ExtractRules, Line, extract};
+pub use sentences::sentences;
+pub use support::{Support, support};

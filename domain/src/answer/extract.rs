@@ -1,0 +1,184 @@
+//! Answering without a language model: the sentences of the passages that say most of what the question asks for, word for
+//! word, or the statement that the passages do not say it.
+
+use std::collections::{HashMap, HashSet};
+use std::ops::Range;
+
+use super::sentences::sentences;
+use super::words::content_words;
+
+/// Sentences that are compared by meaning at most.
+pub const CANDIDATES: usize = 12;
+/// Words by which questions ask and which passages need not hold.
+const ASKING: &[&str] = &[
+    "many", "much", "long", "happen", "tell", "explain", "describ", "list", "giv", "nam", "mean", "requir", "need",
+    "allow", "apply", "kind", "type", "rul", "say", "document", "pleas", "anyth", "someth", "someone", "anyone",
+    "soon", "often", "far",
+];
+
+/// When an extract counts as an answer. The values are those that did best on the demonstration's gold questions.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct ExtractRules {
+    /// Share of the question's weight that the chosen passage must hold, from 0 to 1.
+    pub passage_share: f64,
+    /// Lowest score of the best line.
+    pub line_score: f64,
+    /// Lines that fall behind the best by more than this factor are left out.
+    pub keep: f64,
+    /// Lines at most.
+    pub lines: usize,
+}
+
+impl Default for ExtractRules {
+    fn default() -> Self {
+        Self { passage_share: 0.6, line_score: 0.5, keep: 0.75, lines: 3 }
+    }
+}
+
+/// A sentence of a passage.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Line {
+    /// Index of the passage.
+    pub passage: usize,
+    /// Bytes of the sentence in it.
+    pub range: Range<usize>,
+    /// Share of the question's weight that the sentence holds, from 0 to 1.
+    pub share: f64,
+    /// Share that its passage holds with title, from 0 to 1.
+    pub passage_share: f64,
+}
+
+/// The outcome.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Extract {
+    /// These lines, best first.
+    Lines(Vec<Line>),
+    /// The passages do not answer the question.
+    NotFound,
+}
+
+/// The lines worth comparing by meaning, by the weight of the question's words that they hold, best first. Passages are
+/// (title, text). Rare words weigh more than common ones (inverse document frequency over the sentences at hand).
+pub fn candidates(question: &str, passages: &[(&str, &str)]) -> Vec<Line> {
+    let asked: HashSet<String> =
+        content_words(question).into_iter().filter(|word| !ASKING.contains(&word.as_str())).collect();
+    if asked.is_empty() {
+        return Vec::new();
+    }
+    let lines: Vec<(usize, Range<usize>, HashSet<String>)> = passages
+        .iter()
+        .enumerate()
+        .flat_map(|(passage, (_, text))| sentences(text).into_iter().map(move |range| (passage, range)))
+        .map(|(passage, range)| {
+            (passage, range.clone(), content_words(&passages[passage].1[range]).into_iter().collect())
+        })
+        .collect();
+    let weights = weights(&asked, &lines);
+    let whole: f64 = weights.values().sum();
+    let share = |held: &dyn Fn(&str) -> bool| {
+        weights.iter().filter(|(word, _)| held(word)).map(|(_, weight)| weight).sum::<f64>() / whole
+    };
+    let passage_shares: Vec<f64> = passages
+        .iter()
+        .map(|(title, text)| {
+            let words: HashSet<String> = content_words(title).into_iter().chain(content_words(text)).collect();
+            share(&|word| words.contains(word))
+        })
+        .collect();
+    let mut found: Vec<Line> = lines
+        .iter()
+        .map(|(passage, range, words)| Line {
+            passage: *passage,
+            range: range.clone(),
+            share: share(&|word| words.contains(word)),
+            passage_share: passage_shares[*passage],
+        })
+        .filter(|line| line.share > 0.0 && states_something(&passages[line.passage].1[line.range.clone()]))
+        .collect();
+    found.sort_by(|one, other| (other.share + other.passage_share).total_cmp(&(one.share + one.passage_share)));
+    found.truncate(CANDIDATES);
+    found
+}
+
+/// Chooses among the candidates. `similarities` holds the cosine of question and line for each, where a model is at hand.
+pub fn extract(candidates: &[Line], similarities: Option<&[f32]>, rules: ExtractRules) -> Extract {
+    let mut scored: Vec<(f64, &Line)> = candidates
+        .iter()
+        .enumerate()
+        .filter(|(_, line)| line.passage_share >= rules.passage_share)
+        .map(|(index, line)| (score(line, similarities.and_then(|all| all.get(index).copied())), line))
+        .collect();
+    scored.sort_by(|(one, _), (other, _)| other.total_cmp(one));
+    let best = scored.first().map_or(0.0, |(score, _)| *score);
+    if best < rules.line_score {
+        return Extract::NotFound;
+    }
+    let kept = scored.into_iter().filter(|(score, _)| *score >= best * rules.keep).take(rules.lines);
+    Extract::Lines(kept.map(|(_, line)| line.clone()).collect())
+}
+
+fn score(line: &Line, similarity: Option<f32>) -> f64 {
+    let lexical = 0.75 * line.share + 0.25 * line.passage_share;
+    similarity.map_or(lexical, |cosine| 0.5 * lexical + 0.5 * f64::from(cosine.max(0.0)))
+}
+
+/// Inverse document frequency of the question's words, counted over the lines.
+#[allow(clippy::cast_precision_loss, reason = "there are few lines")]
+fn weights(asked: &HashSet<String>, lines: &[(usize, Range<usize>, HashSet<String>)]) -> HashMap<String, f64> {
+    let held = |word: &String| lines.iter().filter(|(_, _, words)| words.contains(word)).count();
+    asked.iter().map(|word| (word.clone(), (1.0 + lines.len() as f64 / (held(word) as f64 + 0.5)).ln())).collect()
+}
+
+/// Headings and fragments are no answers.
+fn states_something(sentence: &str) -> bool {
+    !sentence.starts_with('#') && sentence.split_whitespace().count() >= 4 && !sentence.ends_with('?')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const PASSAGES: [(&str, &str); 2] = [
+        (
+            "Leaks",
+            "# Reporting\nAn operator reports a leak of gas within 24 hours of its discovery. The report names the valve.",
+        ),
+        ("Fees", "The annual fee of a storage licence is 300 crowns. Fees are due in March."),
+    ];
+
+    fn answer(question: &str) -> Vec<&'static str> {
+        match extract(&candidates(question, &PASSAGES), None, ExtractRules::default()) {
+            Extract::Lines(lines) => lines.iter().map(|line| &PASSAGES[line.passage].1[line.range.clone()]).collect(),
+            Extract::NotFound => Vec::new(),
+        }
+    }
+
+    #[test]
+    fn the_line_that_says_it_is_the_answer() {
+        let lines = answer("Within how many hours must a gas leak be reported?");
+        assert_eq!(lines[0], "An operator reports a leak of gas within 24 hours of its discovery.");
+        assert_eq!(
+            answer("What is the annual fee for a storage licence?")[0],
+            "The annual fee of a storage licence is 300 crowns."
+        );
+    }
+
+    #[test]
+    fn what_no_passage_says_is_not_answered() {
+        assert!(answer("How many penguins live in the southern archipelago?").is_empty());
+        assert!(answer("What is the annual fee for drone registration at airports?").is_empty());
+        assert!(answer("Who?").is_empty() && answer("").is_empty());
+    }
+
+    #[test]
+    fn meaning_decides_between_lines_that_hold_the_same_words() {
+        let lines = candidates("When are fees due?", &PASSAGES);
+        let cosines: Vec<f32> = lines.iter().map(|line| if line.range.start > 0 { 0.9 } else { 0.1 }).collect();
+        let Extract::Lines(chosen) =
+            extract(&lines, Some(&cosines), ExtractRules { passage_share: 0.0, ..ExtractRules::default() })
+        else {
+            panic!("found nothing in {lines:?}")
+        };
+        assert_eq!(&PASSAGES[chosen[0].passage].1[chosen[0].range.clone()], "Fees are due in March.");
+    }
+}
