@@ -150,6 +150,10 @@ named_enum! {
         CasesWrite = "cases:write",
         /// Read and verify the audit trail.
         AuditRead = "audit:read",
+        /// Read documents, search them and ask questions.
+        KnowledgeRead = "knowledge:read",
+        /// Add, replace and delete documents.
+        KnowledgeWrite = "knowledge:write",
         /// Manage principals, keys and tenants.
         Admin = "admin",
     }

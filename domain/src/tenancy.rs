@@ -100,13 +100,15 @@ pub fn scopes_for(roles: Roles) -> Vec<Scope> {
     const READS: Roles =
         Roles::of(&[Role::Reporter, Role::Caseworker, Role::Supervisor, Role::Auditor, Role::Admin, Role::System]);
     const WRITES: Roles = Roles::of(&[Role::Reporter, Role::Caseworker, Role::Supervisor, Role::System]);
+    const CURATES: Roles = Roles::of(&[Role::Caseworker, Role::Supervisor, Role::Admin, Role::System]);
     const READS_AUDIT: Roles = Roles::of(&[Role::Supervisor, Role::Auditor, Role::Admin, Role::System]);
     const ADMINISTERS: Roles = Roles::of(&[Role::Admin, Role::Operator, Role::System]);
     let suits = |scope: &Scope| {
         roles.intersects(match scope {
-            Scope::CasesRead => READS,
+            Scope::CasesRead | Scope::KnowledgeRead => READS,
             Scope::CasesWrite => WRITES,
             Scope::AuditRead => READS_AUDIT,
+            Scope::KnowledgeWrite => CURATES,
             Scope::Admin => ADMINISTERS,
         })
     };
@@ -158,14 +160,15 @@ mod tests {
 
     #[test]
     fn scopes_follow_the_roles() {
+        use Scope::{Admin, AuditRead, CasesRead, CasesWrite, KnowledgeRead, KnowledgeWrite};
         let of = |roles: &[Role]| scopes_for(Roles::of(roles));
-        assert_eq!(of(&[Role::Reporter]), [Scope::CasesRead, Scope::CasesWrite]);
-        assert_eq!(of(&[Role::Caseworker]), [Scope::CasesRead, Scope::CasesWrite]);
-        assert_eq!(of(&[Role::Supervisor]), [Scope::CasesRead, Scope::CasesWrite, Scope::AuditRead]);
-        assert_eq!(of(&[Role::Auditor]), [Scope::CasesRead, Scope::AuditRead]);
-        assert_eq!(of(&[Role::Admin]), [Scope::CasesRead, Scope::AuditRead, Scope::Admin]);
-        assert_eq!(of(&[Role::Operator]), [Scope::Admin]);
-        assert_eq!(of(&[Role::Auditor, Role::Reporter]), [Scope::CasesRead, Scope::CasesWrite, Scope::AuditRead]);
+        assert_eq!(of(&[Role::Reporter]), [CasesRead, CasesWrite, KnowledgeRead]);
+        assert_eq!(of(&[Role::Caseworker]), [CasesRead, CasesWrite, KnowledgeRead, KnowledgeWrite]);
+        assert_eq!(of(&[Role::Supervisor]), [CasesRead, CasesWrite, AuditRead, KnowledgeRead, KnowledgeWrite]);
+        assert_eq!(of(&[Role::Auditor]), [CasesRead, AuditRead, KnowledgeRead]);
+        assert_eq!(of(&[Role::Admin]), [CasesRead, AuditRead, KnowledgeRead, KnowledgeWrite, Admin]);
+        assert_eq!(of(&[Role::Operator]), [Admin]);
+        assert_eq!(of(&[Role::Auditor, Role::Reporter]), [CasesRead, CasesWrite, AuditRead, KnowledgeRead]);
         assert!(of(&[]).is_empty());
     }
 

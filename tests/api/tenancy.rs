@@ -231,7 +231,7 @@ async fn an_operator_creates_a_tenant_whose_first_administrator_gets_in() {
     let key = created["api_key"]["key"].as_str().unwrap();
     let me = Answer::of(app.request(Method::GET, "/v1/whoami", key)).await.json();
     assert_eq!((&me["tenant"]["id"], &me["roles"]), (&created["id"], &json!(["admin"])));
-    assert_eq!(me["scopes"], json!(["cases:read", "audit:read", "admin"]));
+    assert_eq!(me["scopes"], json!(["cases:read", "audit:read", "knowledge:read", "knowledge:write", "admin"]));
     let taken = app.send(Method::POST, "/v1/tenants", &app.operator_key, Some(body)).await;
     taken.assert_problem(409, "duplicate");
     let listed = Answer::of(app.request(Method::GET, "/v1/tenants?limit=2", &app.operator_key)).await.json();

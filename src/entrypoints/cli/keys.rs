@@ -98,7 +98,8 @@ struct CreateArgs {
     /// What the key is used for
     #[arg(long, value_name = "TEXT", value_parser = label, default_value = "made at the command line")]
     label: String,
-    /// cases:read, cases:write, audit:read, admin, separated by commas; without it all that suit the roles
+    /// cases:read, cases:write, audit:read, knowledge:read, knowledge:write, admin, separated by commas; without it all
+    /// that suit the roles
     #[arg(long, value_name = "SCOPES", value_delimiter = ',')]
     scopes: Option<Vec<Scope>>,
     /// When it ends: a length like 90d or 12h, or an instant like 2027-01-31T00:00:00Z; without it never
