@@ -60,6 +60,12 @@ id_types! {
     EndpointId;
     /// Somebody that events are handed to: a webhook endpoint (with its id) or a sink.
     DestinationId;
+    /// A collection of documents that are cut into passages alike.
+    CollectionId;
+    /// A document.
+    DocumentId;
+    /// A passage of one generation of a document.
+    ChunkId;
 }
 
 impl From<EndpointId> for DestinationId {

@@ -12,12 +12,14 @@
 //! 8. [`job`]: the life of a job, retries, leases, and how much of the queue a worker takes.
 //! 9. [`outbox`]: handing events on: retries, breakers, lanes. [`webhook`]: endpoints and the addresses they may have.
 //! 10. [`budget`]: tokens, prices and what a call may cost. [`answer`]: sentences, support and citations of an answer.
+//! 11. [`document`]: documents, what was read in them, and cutting that into passages.
 #![forbid(unsafe_code)]
 
 pub mod answer;
 pub mod audit;
 pub mod budget;
 pub mod case;
+pub mod document;
 pub mod idempotency;
 pub mod ids;
 pub mod job;

@@ -6,6 +6,7 @@
 
 mod audit_trail;
 mod authorization;
+mod chunking;
 mod delivery;
 mod fields;
 mod guards;

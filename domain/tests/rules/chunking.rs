@@ -1,0 +1,117 @@
+//! What holds for every way of cutting a text, for any text.
+
+use docket_domain::document::chunking::tokens::Tokens;
+use docket_domain::document::{Chunking, ChunkingStrategy, Extracted, Heading};
+use proptest::prelude::*;
+
+fn prose() -> impl Strategy<Value = String> {
+    let word = prop_oneof![
+        8 => "[a-zA-Zäß日é]{1,12}",
+        1 => "[a-z]{30,80}",
+        2 => Just("U.S.C.".to_owned()),
+        2 => Just("end.".to_owned()),
+        1 => Just("- ".to_owned()),
+        1 => Just("🦀🏽".to_owned()),
+        1 => "\\PC{0,4}",
+    ];
+    let space = prop_oneof![
+        6 => Just(" "),
+        2 => Just("\n"),
+        1 => Just("\n\n"),
+        1 => Just("\r\n \t\u{a0}"),
+        1 => Just(""),
+    ];
+    prop::collection::vec((word, space), 0..300).prop_map(|words| words.into_iter().map(|(a, b)| a + b).collect())
+}
+
+fn chunking() -> impl Strategy<Value = Chunking> {
+    let tokens = prop_oneof![Just(ChunkingStrategy::Recursive), Just(ChunkingStrategy::FixedTokens)];
+    prop_oneof![
+        (tokens, 16_u32..80, 0_u32..=8).prop_map(|(strategy, size, overlap)| (strategy, size, overlap)),
+        (1_u32..8).prop_flat_map(|size| (Just(ChunkingStrategy::SentenceWindow), Just(size), 0..size)),
+    ]
+    .prop_map(|(strategy, size, overlap)| Chunking::new(strategy, size, overlap).unwrap())
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(300))]
+
+    #[test]
+    fn passages_are_spans_of_the_text_that_ascend_and_leave_nothing_out(
+        text in prose(), chunking in chunking(), places in prop::collection::vec(0_u32..2_000, 0..8)
+    ) {
+        let characters: Vec<char> = text.chars().collect();
+        let length = u32::try_from(characters.len()).unwrap();
+        let mut places: Vec<u32> = places.into_iter().map(|place| place % (length + 1)).collect();
+        places.sort_unstable();
+        let heading = |at| Heading { level: 2, at, text: String::new() };
+        let headings = places.into_iter().map(heading).collect();
+        let extracted = Extracted { text: text.clone(), headings, ..Extracted::default() };
+        extracted.check().unwrap();
+        let passages = chunking.cut(&extracted);
+        let mut covered = vec![false; characters.len()];
+        let mut last = (0, 0);
+        for passage in &passages {
+            let span = passage.char_start as usize..passage.char_end as usize;
+            let there: String = characters[span.clone()].iter().collect();
+            prop_assert_eq!(&there, &passage.text);
+            prop_assert!(!passage.text.is_empty() && passage.text.trim() == passage.text);
+            prop_assert!(passage.char_start >= last.0 && passage.char_end > last.1, "{:?} after {:?}", span, last);
+            last = (passage.char_start, passage.char_end);
+            covered[span].fill(true);
+            prop_assert_eq!(passage.token_count, Tokens::of(&passage.text).weight(0..passage.text.len()));
+            if chunking.strategy != ChunkingStrategy::SentenceWindow {
+                prop_assert!(passage.token_count <= chunking.size, "{} tokens", passage.token_count);
+            }
+        }
+        for (at, character) in characters.iter().enumerate() {
+            prop_assert!(covered[at] || character.is_whitespace(), "{character:?} at {at} is in no passage");
+        }
+    }
+}
+
+#[test]
+fn sizes_out_of_range_are_refused() {
+    for (strategy, size, overlap) in [
+        (ChunkingStrategy::Recursive, 15, 0),
+        (ChunkingStrategy::Recursive, 1_001, 0),
+        (ChunkingStrategy::FixedTokens, 100, 51),
+        (ChunkingStrategy::SentenceWindow, 0, 0),
+        (ChunkingStrategy::SentenceWindow, 5, 5),
+        (ChunkingStrategy::SentenceWindow, 51, 0),
+    ] {
+        assert!(Chunking::new(strategy, size, overlap).is_err(), "{strategy} {size} {overlap}");
+    }
+    for strategy in ChunkingStrategy::ALL {
+        let usual = Chunking::usual(*strategy);
+        assert_eq!(Chunking::new(usual.strategy, usual.size, usual.overlap), Ok(usual));
+    }
+}
+
+#[test]
+fn sections_stay_apart_and_a_lone_heading_goes_with_the_next() {
+    let body = "Agencies shall remediate each vulnerability within the timeline set forth in the catalog. ".repeat(6);
+    let text = format!("# Directive\n\n## Required actions\n\n{body}\n\n## Reporting\n\n{body}");
+    let place = |needle: &str| u32::try_from(text.find(needle).unwrap()).unwrap();
+    let heading = |level, at, text: &str| Heading { level, at, text: text.to_owned() };
+    let headings = vec![
+        heading(1, 0, "Directive"),
+        heading(2, place("## Required"), "Required actions"),
+        heading(2, place("## Reporting"), "Reporting"),
+    ];
+    let extracted = Extracted { text: text.clone(), headings, ..Extracted::default() };
+    let passages = Chunking::default().cut(&extracted);
+    assert_eq!(passages.len(), 2, "{passages:#?}");
+    assert!(passages[0].text.starts_with("# Directive\n\n## Required actions"));
+    assert!(passages[1].text.starts_with("## Reporting"));
+    assert_eq!(extracted.headings_above(passages[1].char_start), ["Directive", "Reporting"]);
+}
+
+#[test]
+fn fixed_windows_share_their_overlap() {
+    let text: String = (0..100).map(|number| format!("w{number} ")).collect();
+    let extracted = Extracted { text, ..Extracted::default() };
+    let passages = Chunking::new(ChunkingStrategy::FixedTokens, 20, 5).unwrap().cut(&extracted);
+    assert!(passages[0].text.ends_with("w19") && passages[1].text.starts_with("w15 "), "{passages:#?}");
+    assert!(passages.last().unwrap().text.ends_with("w99"));
+}
