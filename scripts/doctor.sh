@@ -32,6 +32,12 @@ else
   fi
 fi
 
+# Optional: nothing fails without it.
+if [ ! -x /usr/sbin/nats-server ] && ! command -v nats-server >/dev/null; then
+  printf 'docket can test its NATS sink, but there is no nats-server: those tests are skipped\n  %s\n' \
+    "apt-get install nats-server" >&2
+fi
+
 if [ "$problems" -gt 0 ]; then
   exit 1
 fi

@@ -12,6 +12,7 @@ use secrecy::{ExposeSecret, SecretString};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
+use crate::adapters::nats::NatsProbe;
 use crate::adapters::object_store::{S3Settings, open as open_store};
 use crate::adapters::postgres::health::{DatabaseProbe, RowSecurityProbe};
 use crate::adapters::postgres::open::{OpenDatabase, OpenSettings, open};
@@ -218,9 +219,11 @@ pub async fn run(
     config.server.bind = listener.local_addr()?;
     let upkeep = tokio::spawn(telemetry::metrics::upkeep());
     let pool_gauges = tokio::spawn(pool::observe(parts.pool.clone()));
-    let worker = worker::worker(&parts, &config)?;
+    let broker = if config.server.role.works() { delivery::broker(&config) } else { None };
+    let worker = worker::worker(&parts, &config, broker.as_ref())?;
     let issuer = Issuer::of(&config)?;
     let mut probes: Vec<_> = parts.probes().into_iter().chain(worker.probes()).collect();
+    probes.extend(broker.map(|link| Arc::new(NatsProbe(link)) as Arc<dyn HealthProbe>));
     if let Some(issuer) = &issuer {
         probes.push(issuer.probe());
     }

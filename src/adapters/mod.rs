@@ -1,6 +1,7 @@
 //! The driven side: each folder implements ports with one technology. Adapters never import each other or an entrypoint.
 
 pub mod http_client;
+pub mod nats;
 pub mod object_store;
 pub mod postgres;
 pub mod system;

@@ -8,6 +8,7 @@ use docket_domain::job::LeaseTerms;
 use tokio_util::sync::CancellationToken;
 
 use super::Parts;
+use crate::adapters::nats::{Link, NatsSink};
 use crate::adapters::postgres::{PgHousekeeping, PgJobQueue};
 use crate::adapters::system::SystemRandomness;
 use crate::application::jobs::maintenance::{
@@ -26,8 +27,8 @@ const SHARE_OF_GRACE: f64 = 0.8;
 const SHARE_TO_FINISH: f64 = 0.75;
 
 /// The worker of this process: no services when its role is to answer requests only.
-pub(super) fn worker(parts: &Parts, config: &Config) -> anyhow::Result<Worker> {
-    let services = if config.server.role.works() { services(parts, config)? } else { Vec::new() };
+pub(super) fn worker(parts: &Parts, config: &Config, broker: Option<&Arc<Link>>) -> anyhow::Result<Worker> {
+    let services = if config.server.role.works() { services(parts, config, broker)? } else { Vec::new() };
     Ok(Worker::new(services))
 }
 
@@ -37,7 +38,7 @@ pub(super) fn grace(config: &Config) -> Duration {
 }
 
 /// Every background service. A new one is a line here.
-fn services(parts: &Parts, config: &Config) -> anyhow::Result<Vec<Arc<dyn Service>>> {
+fn services(parts: &Parts, config: &Config, broker: Option<&Arc<Link>>) -> anyhow::Result<Vec<Arc<dyn Service>>> {
     let queue: Arc<dyn JobQueue> = Arc::new(PgJobQueue::new(parts.pool.clone()));
     let registry = registry(parts, config)?;
     let lease = LeaseTerms { length: Duration::from_millis(config.worker.lease_ms) };
@@ -57,7 +58,7 @@ fn services(parts: &Parts, config: &Config) -> anyhow::Result<Vec<Arc<dyn Servic
     };
     let randomness = Arc::new(SystemRandomness);
     let runner = JobRunner(Tools { queue, registry, ids: parts.clock.clone(), randomness, settings });
-    let relay = RelayService(parts.relay(config, sinks(parts, config))?);
+    let relay = RelayService(parts.relay(config, sinks(parts, broker))?);
     let mut services: Vec<Arc<dyn Service>> = vec![Arc::new(runner), Arc::new(upkeep), Arc::new(relay)];
     if config.relay.hints {
         let (channel, wakeups) = (parts.wakeup_channel(), parts.wakeups.clone());
@@ -91,8 +92,10 @@ fn hostname() -> String {
 }
 
 /// Where events go inside the house, besides webhooks. A new sink is a line here.
-fn sinks(parts: &Parts, _config: &Config) -> Vec<Arc<dyn EventSink>> {
-    parts.sinks.clone()
+fn sinks(parts: &Parts, broker: Option<&Arc<Link>>) -> Vec<Arc<dyn EventSink>> {
+    let mut sinks = parts.sinks.clone();
+    sinks.extend(broker.map(|link| Arc::new(NatsSink::new(link.clone())) as Arc<dyn EventSink>));
+    sinks
 }
 
 /// Announces this process's commits to those that hand them on, if it does not do so itself.

@@ -24,6 +24,7 @@ mod idempotency;
 mod isolation;
 mod jobs;
 mod lifecycle;
+mod nats;
 mod notes_and_links;
 mod oidc;
 mod preconditions;

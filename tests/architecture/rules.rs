@@ -54,6 +54,7 @@ const HOMES: &[(&str, &[&str])] = &[
     ("sqlx", &["src/adapters/postgres"]),
     ("pyo3", &["src/adapters/python"]),
     ("reqwest", &["src/adapters/http_client"]),
+    ("async_nats", &["src/adapters/nats"]),
     ("jsonwebtoken", &["src/adapters/http_client"]),
     ("axum", &["src/entrypoints/http"]),
     // The composition root may name the folder `adapters::object_store`, which looks like the crate.

@@ -3,5 +3,8 @@
 
 #[path = "../support/mod.rs"]
 mod database_support;
+mod nats;
+#[path = "../support/nats_server.rs"]
+mod nats_server;
 mod sinks;
 mod world;

@@ -183,15 +183,21 @@ impl Logged {
     }
 }
 
-/// Waits until `holds`, at most ten seconds.
+/// Waits until `holds`, at most thirty seconds.
 pub async fn until(what: &str, holds: impl Fn() -> bool) {
-    for _ in 0..1_000 {
-        if holds() {
-            return;
+    until_some(what, async || holds().then_some(())).await;
+}
+
+/// Waits until `look` finds something, at most thirty seconds.
+pub async fn until_some<T>(what: &str, look: impl AsyncFn() -> Option<T>) -> T {
+    let began = std::time::Instant::now();
+    while began.elapsed() < Duration::from_secs(30) {
+        if let Some(found) = look().await {
+            return found;
         }
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
-    panic!("not within ten seconds: {what}");
+    panic!("not within thirty seconds: {what}");
 }
 
 /// A sink of the same name that never finishes.

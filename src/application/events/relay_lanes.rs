@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use docket_domain::ids::TenantId;
-use docket_domain::outbox::{Failure, Schedule, Verdict, judge};
+use docket_domain::outbox::{BreakerState, Failure, Schedule, Verdict, judge};
 use tokio::sync::OwnedSemaphorePermit;
 use tokio_util::sync::CancellationToken;
 
@@ -69,6 +69,8 @@ impl Relay {
         let now = parts.clock.now();
         let Meaning { failure, trouble } = tried.meaning;
         let breaker = parts.destinations.end(head.destination, failure, trouble, now);
+        // A sink says itself whether it or the event is the cause, so its outages never count, whatever the breaker knows.
+        let breaker = if head.sink.is_some() { BreakerState::Open } else { breaker };
         let outcome = failure.map_or(Outcome::Delivered, |failure| {
             let wait = |after: time::Duration| Duration::try_from(after).unwrap_or_default();
             match judge(head.attempts, failure, breaker, tried.schedule, rand_unit()) {

@@ -1,4 +1,4 @@
-//! The sections `relay`, `webhooks` and `events`: handing events on.
+//! The sections `relay`, `webhooks`, `nats` and `events`: handing events on.
 
 use secrecy::SecretString;
 
@@ -36,6 +36,37 @@ section! {
         /// Key that seals signing secrets. Empty: generated under `data_dir` on the first start; set the same on all replicas.
         #[serde(deserialize_with = "optional_secret")]
         secret_key: Option<SecretString> = "\"\"", Rule::SecretKey;
+    }
+}
+
+section! {
+    /// NATS JetStream: where events are published besides webhooks. See docs/events.md.
+    Nats = "nats" {
+        /// The broker, for instance `nats://localhost:4222`. Empty: nothing is published.
+        #[serde(deserialize_with = "optional_secret")]
+        url: Option<SecretString> = "\"\"", Rule::SecretUrl(&["nats", "tls"]);
+        /// Name to log in with; needs `nats.password`.
+        user: String = "\"\"", Rule::OptionalText;
+        /// Password to log in with.
+        #[serde(deserialize_with = "optional_secret")]
+        password: Option<SecretString> = "\"\"", Rule::Secret;
+        /// Token to log in with instead of name and password.
+        #[serde(deserialize_with = "optional_secret")]
+        token: Option<SecretString> = "\"\"", Rule::Secret;
+        /// The stream; made on the first start if it is missing, left as it is if it is there.
+        stream: String = "\"DOCKET_EVENTS\"", Rule::Text;
+        /// What every subject begins with; the tenant's id and the event's type follow.
+        subject_prefix: String = "\"docket.events\"", Rule::Text;
+        /// Time for a connection, in milliseconds.
+        connect_timeout_ms: u64 = "5000", Rule::Integer { min: 100, max: 60_000 };
+        /// Time until the stream acknowledges a message, in milliseconds.
+        ack_timeout_ms: u64 = "5000", Rule::Integer { min: 100, max: 60_000 };
+        /// How long a stream made by docket remembers ids and so drops repetitions, in seconds.
+        duplicate_window_seconds: u64 = "600", Rule::Integer { min: 1, max: 86_400 };
+        /// How long a stream made by docket keeps messages, in days; 0 keeps them for ever.
+        keep_days: u64 = "30", Rule::Integer { min: 0, max: 3_650 };
+        /// Copies that a stream made by docket has in a cluster.
+        replicas: usize = "1", Rule::Integer { min: 1, max: 5 };
     }
 }
 

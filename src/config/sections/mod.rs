@@ -15,7 +15,7 @@ use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Deserializer};
 
 pub use database::Database;
-pub use delivery::{Events, Relay, Webhooks};
+pub use delivery::{Events, Nats, Relay, Webhooks};
 pub use limits::{Idempotency, Limits};
 pub use security::{Oidc, Security};
 pub use server::{ProcessRole, Server};
@@ -50,6 +50,8 @@ section! {
         relay: Relay;
         + /// Webhooks.
         webhooks: Webhooks;
+        + /// The broker.
+        nats: Nats;
         + /// Streams of events.
         events: Events;
         + /// Logs, traces and metrics.
@@ -84,6 +86,7 @@ pub const SECTIONS: &[(&str, &str, &[Setting])] = &[
     ("audit", Audit::ABOUT, Audit::SETTINGS),
     ("relay", Relay::ABOUT, Relay::SETTINGS),
     ("webhooks", Webhooks::ABOUT, Webhooks::SETTINGS),
+    ("nats", Nats::ABOUT, Nats::SETTINGS),
     ("events", Events::ABOUT, Events::SETTINGS),
     ("telemetry", Telemetry::ABOUT, Telemetry::SETTINGS),
     ("demo", Demo::ABOUT, Demo::SETTINGS),
