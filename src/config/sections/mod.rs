@@ -2,6 +2,7 @@
 
 mod database;
 mod delivery;
+mod embedding;
 mod limits;
 mod security;
 mod server;
@@ -16,6 +17,7 @@ use serde::{Deserialize, Deserializer};
 
 pub use database::Database;
 pub use delivery::{Events, Nats, Relay, Webhooks};
+pub use embedding::Embedding;
 pub use limits::{Idempotency, Limits};
 pub use security::{Oidc, Security};
 pub use server::{ProcessRole, Server};
@@ -54,6 +56,8 @@ section! {
         nats: Nats;
         + /// Streams of events.
         events: Events;
+        + /// The embedding model.
+        embedding: Embedding;
         + /// Logs, traces and metrics.
         telemetry: Telemetry;
         + /// Demo data.
@@ -88,6 +92,7 @@ pub const SECTIONS: &[(&str, &str, &[Setting])] = &[
     ("webhooks", Webhooks::ABOUT, Webhooks::SETTINGS),
     ("nats", Nats::ABOUT, Nats::SETTINGS),
     ("events", Events::ABOUT, Events::SETTINGS),
+    ("embedding", Embedding::ABOUT, Embedding::SETTINGS),
     ("telemetry", Telemetry::ABOUT, Telemetry::SETTINGS),
     ("demo", Demo::ABOUT, Demo::SETTINGS),
 ];

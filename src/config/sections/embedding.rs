@@ -1,0 +1,26 @@
+//! The section `embedding`: the model that turns texts into vectors.
+
+use std::path::PathBuf;
+
+use crate::config::sections::optional_path;
+use crate::config::setting::{Rule, section};
+
+section! {
+    /// The embedding model, on the CPU by ONNX Runtime.
+    Embedding = "embedding" {
+        /// Directory with `model.onnx`, `tokenizer.json` and `config.json`. Empty: found in the virtual environment.
+        #[serde(deserialize_with = "optional_path")]
+        model_dir: Option<PathBuf> = "\"\"", Rule::OptionalText;
+        /// Shared library of ONNX Runtime. Empty: found in the virtual environment.
+        #[serde(deserialize_with = "optional_path")]
+        library: Option<PathBuf> = "\"\"", Rule::OptionalText;
+        /// Threads of one inference. 0: one for each processor.
+        threads: usize = "0", Rule::Integer { min: 0, max: 256 };
+        /// Tokens of one inference at most, padding included.
+        batch_tokens: usize = "2048", Rule::Integer { min: 128, max: 65_536 };
+        /// Tokens of a text that count; the model was trained with 256 and knows 512 positions.
+        window: usize = "256", Rule::Integer { min: 8, max: 512 };
+        /// Whether the model is loaded when the service starts, rather than at the first use.
+        warm_up: bool = "true", Rule::Flag;
+    }
+}
