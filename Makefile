@@ -128,6 +128,20 @@ fuzz-api: doctor $(VENV)/.runtime $(VENV)/.dev ## Send 5,000 and more requests m
 	@env DOCKET_CRASH_FUZZ_SECONDS=$${DOCKET_CRASH_FUZZ_SECONDS:-3600} DOCKET_CRASH_EXAMPLES=$${DOCKET_CRASH_EXAMPLES:-400} \
 	  cargo test --locked --test crash fuzz_api -- --nocapture
 
+##@ Operate
+.PHONY: alerts
+alerts: ## Check the rules and run the unit tests of the alerts (needs promtool; Debian: apt install prometheus)
+	@promtool check config deploy/prometheus/prometheus.yml
+	@promtool test rules deploy/prometheus/tests/*.yml
+
+.PHONY: slo-rules
+slo-rules: ## Write the recording rules anew from deploy/slo.json
+	@$(PYTHON) scripts/slo_rules.py
+
+.PHONY: dashboards
+dashboards: ## Write the dashboards anew from scripts/dashboards.py
+	@$(PYTHON) scripts/dashboards.py
+
 # Parts of the targets above.
 .PHONY: check-format test-rust test-python
 check-format: $(VENV)/.dev

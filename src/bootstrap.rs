@@ -5,6 +5,7 @@ pub mod retrieval;
 mod tokens;
 mod worker;
 
+use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -20,7 +21,7 @@ use crate::adapters::postgres::health::{DatabaseProbe, RowSecurityProbe};
 use crate::adapters::postgres::open::{OpenDatabase, OpenSettings, open};
 use crate::adapters::postgres::{
     Lane, PgAuditStore, PgBulkStore, PgCaseReader, PgCaseStore, PgEventFeed, PgEvidenceIndex, PgJobStore, PgKeyStore,
-    PgTenancyStore, Pool, pool,
+    PgTenancyStore, Pool, pool, server_statistics,
 };
 use crate::adapters::system::{Ed25519Signer, SystemClock, SystemRandomness, secret_file};
 use crate::application::cases::CaseWriting;
@@ -234,6 +235,7 @@ pub async fn run(
     parts.warm_up(&config);
     let health = HealthBoard::new(probes, shutdown.clone());
     let mut router = health.routes().merge(metrics::routes());
+    let watch = tokio::spawn(watch(health.clone(), parts.pool.clone(), config.data_dir.clone()));
     let mut upkeep_of_api = Vec::new();
     if config.server.role.serves_api() {
         let state = parts.api_state(&config, issuer.as_ref(), shutdown.clone())?;
@@ -254,6 +256,7 @@ pub async fn run(
     working.await.context("the worker panicked")?;
     upkeep.abort();
     pool_gauges.abort();
+    watch.abort();
     for task in upkeep_of_api {
         task.abort();
     }
@@ -261,6 +264,11 @@ pub async fn run(
     served?;
     tracing::info!("stopped");
     Ok(())
+}
+
+/// Keeps the gauges of what the service stands on: its parts, the database server, the disk.
+async fn watch(health: HealthBoard, pool: Pool, data_dir: PathBuf) {
+    tokio::join!(health.watch(), server_statistics::observe(pool), telemetry::disk::observe(data_dir));
 }
 
 /// Keeps the memory of the rate limits in step with the number of active clients.

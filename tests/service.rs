@@ -4,10 +4,12 @@
 #[path = "service/process.rs"]
 mod process;
 
+use std::collections::BTreeSet;
 use std::io::{Read, Write};
 use std::net::TcpListener;
 use std::time::{Duration, Instant};
 
+use docket::telemetry::catalogue;
 use process::Service;
 
 #[tokio::test]
@@ -34,6 +36,7 @@ async fn of_two_services_on_one_data_directory_only_the_last_stops_the_database(
     assert_eq!(first.interrupt(), Some(0));
     let ready = reqwest::get(format!("{}/readyz", second.url)).await.unwrap();
     assert_eq!(ready.status(), 200, "the other still has its database");
+    metrics_agree_with_their_page(&second.url).await;
     assert_eq!(second.interrupt(), Some(0));
     assert!(!data.path().join("postgres/postmaster.pid").exists());
 }
@@ -66,6 +69,31 @@ async fn one_trace_leads_from_the_request_through_the_use_case_to_the_sql() {
     let mentions = export.windows(wanted.len()).filter(|window| *window == wanted).count();
     assert!(mentions >= 4, "{mentions} spans carry the client's trace id");
     assert_eq!(service.interrupt(), Some(0));
+}
+
+/// Everything at /metrics stands in the catalogue, and every metric that needs no event to appear is there.
+async fn metrics_agree_with_their_page(url: &str) {
+    let began = Instant::now();
+    let always: BTreeSet<_> = catalogue::PARTS
+        .iter()
+        .filter(|(part, _)| matches!(*part, "What the service stands on" | "The process"))
+        .flat_map(|(_, metrics)| metrics.iter().map(|metric| metric.name))
+        .collect();
+    loop {
+        let text = reqwest::get(format!("{url}/metrics")).await.unwrap().text().await.unwrap();
+        let samples = text.lines().filter(|line| !line.is_empty() && !line.starts_with('#'));
+        let mut seen = BTreeSet::new();
+        for name in samples.filter_map(|line| line.split(['{', ' ']).next()) {
+            let metric = catalogue::metric_of(name);
+            seen.insert(metric.unwrap_or_else(|| panic!("{name} is not in src/telemetry/catalogue.rs")).name);
+        }
+        let missing: Vec<_> = always.difference(&seen).collect();
+        if missing.is_empty() {
+            return;
+        }
+        assert!(began.elapsed() < Duration::from_secs(30), "not at /metrics: {missing:?}");
+        tokio::time::sleep(Duration::from_millis(200)).await;
+    }
 }
 
 /// Takes exports until one holds the wanted trace, and gives that one back.

@@ -12,7 +12,7 @@ use crate::adapters::nats::{Link, NatsSink};
 use crate::adapters::postgres::{PgHousekeeping, PgJobQueue};
 use crate::adapters::system::SystemRandomness;
 use crate::application::jobs::maintenance::{
-    self, PurgeFinishedJobs, PurgeIdempotencyKeys, SignCheckpoint, SweepEvidence,
+    self, PurgeFinishedJobs, PurgeIdempotencyKeys, SignCheckpoint, SweepEvidence, VerifyAudit,
 };
 use crate::application::jobs::probe::Probe;
 use crate::application::jobs::{JobHandler, Registry};
@@ -81,6 +81,7 @@ pub(super) fn registry(parts: &Parts, config: &Config) -> anyhow::Result<Registr
             dead_age: days(config.worker.dead_days),
         }),
         Arc::new(SweepEvidence { blobs: parts.blobs(config)?, index: parts.evidence(), clock: clock.clone() }),
+        Arc::new(VerifyAudit { audit: parts.audit(), signer: parts.signer(config)? }),
         Arc::new(SignCheckpoint { audit: parts.audit(), signer: parts.signer(config)?, clock }),
     ];
     Ok(Registry::new(handlers)?)

@@ -19,6 +19,17 @@ pub enum Kind {
     Histogram,
 }
 
+impl Kind {
+    /// The word of the text format.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Counter => "counter",
+            Self::Gauge => "gauge",
+            Self::Histogram => "histogram",
+        }
+    }
+}
+
 /// One documented metric.
 #[derive(Debug, Clone, Copy)]
 pub struct Metric {
@@ -100,11 +111,11 @@ pub fn install() -> Result<PrometheusHandle, MetricsError> {
             .set_buckets_for_metric(Matcher::Suffix("_seconds".to_owned()), DURATION_BUCKETS)
             .map_err(|error| error.to_string())?;
         let handle = builder.install_recorder().map_err(|error| error.to_string())?;
-        describe(METRICS);
-        describe(super::business::METRICS);
-        describe(super::jobs::METRICS);
-        describe(super::delivery::METRICS);
-        describe(super::retrieval::METRICS);
+        for (_, metrics) in super::catalogue::PARTS {
+            describe(metrics);
+        }
+        // From the first scrape on, so that the first one is seen as an increase.
+        metrics::counter!(super::dependencies::POOL_TIMEOUTS).absolute(0);
         Ok(handle)
     };
     HANDLE.get_or_init(build).clone().map_err(MetricsError)

@@ -4,8 +4,11 @@
 //! their call sites and cost nothing, yet every request still has a trace id (see [`RequestContext`]).
 
 pub mod business;
+pub mod catalogue;
 mod context;
 pub mod delivery;
+pub mod dependencies;
+pub mod disk;
 pub mod jobs;
 mod logs;
 pub mod metrics;

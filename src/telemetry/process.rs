@@ -2,30 +2,57 @@
 
 use std::fmt::Write as _;
 
+use metrics::Unit;
+
+use super::metrics::{Kind, Metric};
+
+const fn metric(name: &'static str, kind: Kind, unit: Unit, help: &'static str) -> Metric {
+    Metric { name, kind, unit, help, labels: &[] }
+}
+
+/// Every metric of the process.
+pub(super) const METRICS: &[Metric] = &[
+    metric("process_resident_memory_bytes", Kind::Gauge, Unit::Bytes, "Resident memory in bytes."),
+    metric("process_cpu_seconds_total", Kind::Counter, Unit::Seconds, "User and system CPU time in seconds."),
+    metric("process_open_fds", Kind::Gauge, Unit::Count, "Open file descriptors."),
+    metric("tokio_workers", Kind::Gauge, Unit::Count, "Worker threads of the runtime."),
+    metric("tokio_alive_tasks", Kind::Gauge, Unit::Count, "Tasks that have not finished."),
+    metric("tokio_global_queue_depth", Kind::Gauge, Unit::Count, "Tasks that wait for a worker."),
+    Metric {
+        name: "docket_build_info",
+        kind: Kind::Gauge,
+        unit: Unit::Count,
+        help: "Which build this is.",
+        labels: &["version"],
+    },
+];
+
 /// Kernel clock ticks a second as user space sees them: always 100 on Linux (`USER_HZ`).
 const TICKS_PER_SECOND: f64 = 100.0;
 
 /// The lines about this process; what cannot be read is left out.
 pub(super) fn text() -> String {
     let mut text = String::new();
-    let mut put = |name: &str, kind: &str, help: &str, value: Option<f64>| {
+    let runtime = tokio::runtime::Handle::try_current().ok().map(|runtime| runtime.metrics());
+    for Metric { name, kind, help, .. } in METRICS {
+        let mut labels = String::new();
+        let value = match *name {
+            "process_resident_memory_bytes" => resident_bytes(),
+            "process_cpu_seconds_total" => cpu_seconds(),
+            "process_open_fds" => open_descriptors(),
+            "tokio_workers" => runtime.as_ref().map(|known| small(known.num_workers())),
+            "tokio_alive_tasks" => runtime.as_ref().map(|known| small(known.num_alive_tasks())),
+            "tokio_global_queue_depth" => runtime.as_ref().map(|known| small(known.global_queue_depth())),
+            _ => {
+                labels = format!("{{version=\"{}\"}}", env!("CARGO_PKG_VERSION"));
+                Some(1.0)
+            }
+        };
         if let Some(value) = value {
-            let _ = writeln!(text, "# HELP {name} {help}\n# TYPE {name} {kind}\n{name} {value}");
+            let kind = kind.word();
+            let _ = writeln!(text, "# HELP {name} {help}\n# TYPE {name} {kind}\n{name}{labels} {value}");
         }
-    };
-    put("process_resident_memory_bytes", "gauge", "Resident memory in bytes.", resident_bytes());
-    put("process_cpu_seconds_total", "counter", "User and system CPU time in seconds.", cpu_seconds());
-    put("process_open_fds", "gauge", "Open file descriptors.", open_descriptors());
-    if let Ok(runtime) = tokio::runtime::Handle::try_current() {
-        let metrics = runtime.metrics();
-        put("tokio_workers", "gauge", "Worker threads of the runtime.", Some(small(metrics.num_workers())));
-        put("tokio_alive_tasks", "gauge", "Tasks that have not finished.", Some(small(metrics.num_alive_tasks())));
-        let waiting = Some(small(metrics.global_queue_depth()));
-        put("tokio_global_queue_depth", "gauge", "Tasks that wait for a worker.", waiting);
     }
-    let version = env!("CARGO_PKG_VERSION");
-    let _ = writeln!(text, "# HELP docket_build_info Which build this is.\n# TYPE docket_build_info gauge");
-    let _ = writeln!(text, "docket_build_info{{version=\"{version}\"}} 1");
     text
 }
 

@@ -1,9 +1,13 @@
 //! From what PostgreSQL says to what the application needs to know.
 
 use crate::application::ports::StoreError;
+use crate::telemetry::dependencies::POOL_TIMEOUTS;
 
 /// Sorts a driver's error into unavailable, full and internal.
 pub fn store_error(error: sqlx::Error) -> StoreError {
+    if matches!(error, sqlx::Error::PoolTimedOut) {
+        metrics::counter!(POOL_TIMEOUTS).increment(1);
+    }
     match &error {
         sqlx::Error::Io(_)
         | sqlx::Error::Tls(_)

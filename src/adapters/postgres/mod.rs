@@ -39,6 +39,7 @@ mod relay_cursors;
 mod relay_fault;
 pub mod relay_store;
 mod remember;
+pub mod server_statistics;
 pub mod tenancy_reader;
 pub mod tenancy_row;
 pub mod tenancy_store;

@@ -10,6 +10,7 @@ use time::Duration;
 use super::handler::{JobContext, JobError, JobHandler, KindSpec, Outcome};
 use super::schedule::{For, InvalidCron, Schedule};
 use crate::application::audit::checkpoints::make_checkpoint;
+use crate::application::audit::verify_trail::verify_trail;
 use crate::application::evidence::sweep_orphans::sweep_orphans;
 use crate::application::ports::housekeeping::Housekeeping;
 use crate::application::ports::{AuditStore, BlobStore, Clock, EvidenceIndex, Signer};
@@ -27,6 +28,7 @@ pub fn schedules() -> Result<Vec<Schedule>, InvalidCron> {
         platform("purge_finished_jobs", "5 * * * *")?,
         platform("sweep_evidence", "40 2 * * *")?,
         Schedule::new("sign_checkpoint", "10 1 * * *", "sign_checkpoint", json!({}), For::EachTenant)?,
+        Schedule::new("verify_audit", "30 1 * * *", "verify_audit", json!({}), For::EachTenant)?,
     ])
 }
 
@@ -169,5 +171,45 @@ impl JobHandler for SignCheckpoint {
         let made = make_checkpoint(audit, signer, clock, context.tenant_id()).await?;
         let statement = &made.statement;
         Ok(Outcome::DoneWith(json!({"number": statement.number, "heads": statement.heads})))
+    }
+}
+
+/// Walks a tenant's whole audit trail and judges every hash and signature again. A trail that was changed makes the job a
+/// dead letter, which stays until somebody has looked: an alert hangs on it.
+pub struct VerifyAudit {
+    /// The trail.
+    pub audit: Arc<dyn AuditStore>,
+    /// Judges the signatures of checkpoints.
+    pub signer: Arc<dyn Signer>,
+}
+
+#[async_trait]
+impl JobHandler for VerifyAudit {
+    fn spec(&self) -> KindSpec {
+        let about = "Verifies the tenant's whole audit trail; dead when it is not as it was written.";
+        let enqueued_by = Roles::of(&[Role::Admin, Role::Auditor]);
+        let spec = KindSpec::new("verify_audit", about);
+        let timeout = std::time::Duration::from_hours(1);
+        KindSpec { concurrency: 1, timeout, keeps_results: true, enqueued_by, ..spec }
+    }
+
+    fn check(&self, payload: &Value) -> Result<(), String> {
+        no_payload(payload)
+    }
+
+    async fn run(&self, context: &JobContext, _: &Value) -> Result<Outcome, JobError> {
+        let walk = verify_trail(self.audit.as_ref(), self.signer.as_ref(), context.tenant_id(), None, |_| {});
+        let report = tokio::select! {
+            report = walk => report?,
+            () = context.cancelled.cancelled() => return Err(JobError::Cancelled),
+        };
+        match report.faults.first() {
+            None => Ok(Outcome::DoneWith(json!({"chains": report.chains, "records": report.records}))),
+            Some(fault) => Err(JobError::Fatal(format!(
+                "the audit trail is not as it was written: {} fault(s), the first: {}",
+                report.faults.len(),
+                fault.detail
+            ))),
+        }
     }
 }

@@ -15,7 +15,10 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::application::ports::health::{HealthProbe, ProbeState};
+use crate::telemetry::dependencies::DEPENDENCY_UP;
 
+/// How often [`HealthBoard::watch`] looks.
+const WATCH_EVERY: Duration = Duration::from_secs(5);
 /// How long an answer of a probe is shown again, so that probing cannot hammer the database.
 const FRESH_FOR: Duration = Duration::from_secs(1);
 /// How long a probe may take before it counts as down.
@@ -47,6 +50,20 @@ impl HealthBoard {
     /// Says that migrations and warm-up are done.
     pub fn mark_started(&self) {
         self.0.started.store(true, Ordering::Release);
+    }
+
+    /// Looks at every part every five seconds and shows what it saw as a gauge, until it is dropped: an alert must not
+    /// depend on somebody else asking.
+    pub async fn watch(self) {
+        let mut ticks = tokio::time::interval(WATCH_EVERY);
+        loop {
+            ticks.tick().await;
+            for part in &self.0.parts {
+                let (_, state) = part.look().await;
+                let up = if state == ProbeState::Up { 1.0 } else { 0.0 };
+                metrics::gauge!(DEPENDENCY_UP, "dependency" => part.probe.name()).set(up);
+            }
+        }
     }
 
     /// The three routes.
