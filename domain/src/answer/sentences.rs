@@ -81,7 +81,7 @@ fn ends_sentence(before: &str, after: &str) -> bool {
     let word = before.rsplit(|c: char| c.is_whitespace() || c == '(').next().unwrap_or_default().to_lowercase();
     let next = after.trim_start().chars().next();
     let is_initial = word.chars().count() == 1 && word.chars().all(char::is_alphabetic) && word != "i";
-    let goes_on = next.is_some_and(|c| c.is_lowercase());
+    let goes_on = next.is_some_and(char::is_lowercase);
     // "No." before a digit is "number"; before anything else it may well be a sentence.
     let abbreviation =
         ABBREVIATIONS.contains(&word.as_str()) && (word != "no" || next.is_some_and(|c| c.is_ascii_digit()));
