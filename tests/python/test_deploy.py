@@ -81,9 +81,7 @@ def test_every_query_names_only_metrics_that_the_service_has() -> None:
 
 
 def test_a_query_with_a_wrong_name_would_be_found() -> None:
-    query = (
-        'sum by (le) (rate(docket_job_wait_seconds_bucket{kind=~"a|b"}[5m])) > 14.4 * docket:slo_budget:ratio'
-    )
+    query = 'sum by (le) (rate(docket_job_wait_seconds_bucket{kind=~"a|b"}[5m])) > 14.4 * docket:slo_budget:ratio'
     assert metrics_in(query) == {"docket_job_wait_seconds_bucket", "docket:slo_budget:ratio"}
 
 
