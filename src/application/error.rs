@@ -1,9 +1,11 @@
 //! What a use case can end with besides success; entrypoints turn each into their own form.
 
+use docket_domain::budget::Unpriced;
 use docket_domain::case::{Guard, Refusal};
 use docket_domain::principal::Scope;
 
 use crate::application::ports::StoreError;
+use crate::application::ports::language_model::ModelError;
 use crate::application::request::Rendered;
 
 /// One invalid member of the input.
@@ -108,6 +110,27 @@ pub enum UseCaseError {
     /// Nothing can be said about the bearer token, because its issuer's keys cannot be had.
     #[error("the issuer's signing keys cannot be fetched at the moment; retry")]
     KeysUnavailable,
+    /// The tenant's budget for models does not cover what the call may cost.
+    #[error(
+        "the budget of this month is used up: {spent_nanos} of {limit_nanos} nano-dollars are spent, {reserved_nanos} reserved \
+         for answers under way, and this one may cost {needed_nanos}"
+    )]
+    BudgetExhausted {
+        /// The limit.
+        limit_nanos: u64,
+        /// What was spent.
+        spent_nanos: u64,
+        /// What is reserved.
+        reserved_nanos: u64,
+        /// What the call may cost at most.
+        needed_nanos: u64,
+    },
+    /// A model is configured that has no price.
+    #[error(transparent)]
+    Unpriced(#[from] Unpriced),
+    /// No model answered.
+    #[error(transparent)]
+    Model(#[from] ModelError),
     /// A store or service failed.
     #[error(transparent)]
     Store(#[from] StoreError),

@@ -8,6 +8,7 @@ pub mod error;
 pub mod events;
 pub mod evidence;
 pub mod jobs;
+pub mod knowledge;
 pub mod ports;
 pub mod request;
 pub mod tenancy;

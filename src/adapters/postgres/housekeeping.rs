@@ -43,7 +43,7 @@ impl Housekeeping for PgHousekeeping {
     }
 }
 
-fn interval(age: Duration) -> PgInterval {
+pub(super) fn interval(age: Duration) -> PgInterval {
     let microseconds = i64::try_from(age.whole_microseconds()).unwrap_or(i64::MAX);
     PgInterval { months: 0, days: 0, microseconds }
 }

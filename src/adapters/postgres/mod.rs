@@ -6,6 +6,7 @@
 //! is in place before row-level security asks for it, in the same round trip and the same implicit transaction. Were the
 //! order ever different, the policies would see no tenant and the statement no rows: it fails closed.
 
+pub mod answer_store;
 mod assignees;
 pub mod audit_store;
 pub mod bulk_columns;
@@ -43,8 +44,10 @@ pub mod server_statistics;
 pub mod tenancy_reader;
 pub mod tenancy_row;
 pub mod tenancy_store;
+pub mod usage_ledger;
 pub mod wakeup_channel;
 
+pub use answer_store::PgAnswerStore;
 pub use audit_store::PgAuditStore;
 pub use bulk_store::PgBulkStore;
 pub use case_reader::PgCaseReader;
@@ -60,4 +63,5 @@ pub use lane::Lane;
 pub use pool::{Pool, connect, migrate};
 pub use relay_store::PgRelayStore;
 pub use tenancy_store::PgTenancyStore;
+pub use usage_ledger::PgUsageLedger;
 pub use wakeup_channel::PgWakeupChannel;

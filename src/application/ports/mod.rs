@@ -1,5 +1,6 @@
 //! Ports: what the use cases need from the outside, one trait per file, each with its contract.
 
+pub mod answer_store;
 pub mod audit_store;
 pub mod blob_store;
 pub mod bulk_store;
@@ -27,9 +28,11 @@ pub mod secret_sealer;
 pub mod signer;
 pub mod tenancy_store;
 pub mod token_verifier;
+pub mod usage_ledger;
 pub mod wakeup_channel;
 pub mod webhook_sender;
 
+pub use answer_store::AnswerStore;
 pub use audit_store::AuditStore;
 pub use blob_store::BlobStore;
 pub use bulk_store::BulkStore;
@@ -57,6 +60,7 @@ pub use secret_sealer::SecretSealer;
 pub use signer::Signer;
 pub use tenancy_store::TenancyStore;
 pub use token_verifier::TokenVerifier;
+pub use usage_ledger::UsageLedger;
 pub use wakeup_channel::WakeupChannel;
 pub use webhook_sender::WebhookSender;
 

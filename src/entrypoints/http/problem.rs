@@ -50,6 +50,7 @@ problem_kinds! {
     InvalidCursor = "invalid-cursor", BAD_REQUEST, "The cursor is not valid for this query", "Use `next` of the previous page unchanged, with the same filter and sort; start again without a cursor if those changed.";
     InvalidQuery = "invalid-query", BAD_REQUEST, "A query parameter is not valid", "See `errors` for the parameter, what was wrong and what is allowed.";
     Unauthenticated = "unauthenticated", UNAUTHORIZED, "Credentials are missing or not valid", "Send `Authorization: Bearer <API key or OIDC token>`; the key may have expired or been revoked.";
+    BudgetExhausted = "budget-exhausted", PAYMENT_REQUIRED, "The budget for language models is used up", "Wait for the next month (UTC) or ask an administrator of your tenant to raise the budget (`PUT /v1/budget`).";
     Forbidden = "forbidden", FORBIDDEN, "Your roles or scopes do not allow this", "Ask an administrator of your tenant for the role or scope named in `detail`.";
     NotFound = "not-found", NOT_FOUND, "There is no such resource", "Check the identifier. Resources that you may not know of are answered in the same way.";
     MethodNotAllowed = "method-not-allowed", METHOD_NOT_ALLOWED, "The method is not allowed here", "See the Allow header for the methods of this resource.";
@@ -70,6 +71,7 @@ problem_kinds! {
     HeadersTooLarge = "headers-too-large", REQUEST_HEADER_FIELDS_TOO_LARGE, "The request headers are too large", "Send fewer or shorter headers.";
     Internal = "internal", INTERNAL_SERVER_ERROR, "Something went wrong on our side", "Retry with the same Idempotency-Key; quote the request id (`instance`) to the operator.";
     ServiceUnavailable = "service-unavailable", SERVICE_UNAVAILABLE, "The service cannot answer right now", "Retry after Retry-After with the same Idempotency-Key; nothing was lost.";
+    ModelUnavailable = "model-unavailable", SERVICE_UNAVAILABLE, "No language model could answer", "Retry after Retry-After with the same Idempotency-Key; what the attempt used was charged, and nothing more. If this stays, ask the operator to look at the providers.";
     InsufficientStorage = "insufficient-storage", INSUFFICIENT_STORAGE, "There is no space left to store this", "Retry later with the same Idempotency-Key; the operator has been alerted.";
 }
 

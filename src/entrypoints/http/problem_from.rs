@@ -10,6 +10,7 @@ use super::problem::{Problem, ProblemKind as Kind};
 use crate::application::cases::transition_case::refusal_status;
 use crate::application::error::{Invalid, UseCaseError};
 use crate::application::ports::StoreError;
+use crate::application::ports::language_model::ModelError;
 
 impl From<UseCaseError> for Problem {
     fn from(error: UseCaseError) -> Self {
@@ -45,6 +46,24 @@ impl From<UseCaseError> for Problem {
                 challenge(Self::new(Kind::Forbidden, detail), "insufficient_scope", why)
             }
             UseCaseError::KeysUnavailable => retry(Self::new(Kind::ServiceUnavailable, detail), 5),
+            UseCaseError::BudgetExhausted { limit_nanos, spent_nanos, reserved_nanos, needed_nanos } => {
+                Self::new(Kind::BudgetExhausted, detail)
+                    .with_extension("limit_nanos", limit_nanos)
+                    .with_extension("spent_nanos", spent_nanos)
+                    .with_extension("reserved_nanos", reserved_nanos)
+                    .with_extension("needed_nanos", needed_nanos)
+            }
+            UseCaseError::Unpriced(_) => Self::new(Kind::ModelUnavailable, detail),
+            UseCaseError::Model(error) => {
+                // What a provider said may hold parts of the request; it goes to the log and no further.
+                tracing::warn!(%error, "no model answered");
+                let detail = match error {
+                    ModelError::TimedOut(_) => "no model answered in time",
+                    ModelError::RateLimited { .. } => "the model provider is limiting the rate",
+                    _ => "no model could answer",
+                };
+                retry(Self::new(Kind::ModelUnavailable, detail), 10)
+            }
             UseCaseError::Store(store) => from_store(&store),
         }
     }

@@ -1,0 +1,9 @@
+//! Answering from documents: what was found, what a model made of it, and what of that can be shown with its source.
+
+pub mod answer;
+pub mod answer_question;
+pub mod answering;
+pub mod judge_answer;
+pub mod passages;
+pub mod read_usage;
+mod settling;
