@@ -9,8 +9,9 @@ use tokio_util::sync::CancellationToken;
 
 use super::Parts;
 use crate::adapters::nats::{Link, NatsSink};
-use crate::adapters::postgres::{PgHousekeeping, PgJobQueue};
+use crate::adapters::postgres::{PgAnswerStore, PgHousekeeping, PgJobQueue, PgUsageLedger};
 use crate::adapters::system::SystemRandomness;
+use crate::application::jobs::answer_upkeep::{PurgeAnswers, SettleLostCalls};
 use crate::application::jobs::maintenance::{
     self, PurgeFinishedJobs, PurgeIdempotencyKeys, SignCheckpoint, SweepEvidence, VerifyAudit,
 };
@@ -79,6 +80,11 @@ pub(super) fn registry(parts: &Parts, config: &Config) -> anyhow::Result<Registr
             housekeeping,
             age: days(config.worker.finished_days),
             dead_age: days(config.worker.dead_days),
+        }),
+        Arc::new(SettleLostCalls(Arc::new(PgUsageLedger::new(parts.pool.clone())))),
+        Arc::new(PurgeAnswers {
+            answers: Arc::new(PgAnswerStore::new(parts.pool.clone())),
+            age: days(config.answers.keep_days),
         }),
         Arc::new(SweepEvidence { blobs: parts.blobs(config)?, index: parts.evidence(), clock: clock.clone() }),
         Arc::new(VerifyAudit { audit: parts.audit(), signer: parts.signer(config)? }),

@@ -8,6 +8,7 @@
 mod support;
 
 mod admission;
+mod answers;
 mod authentication;
 mod case_store_contract;
 mod contention;

@@ -2,6 +2,7 @@
 
 mod clock;
 mod ed25519_signer;
+pub mod extractive_model;
 mod randomness;
 pub mod secret_file;
 mod secret_sealer;

@@ -26,6 +26,8 @@ pub fn schedules() -> Result<Vec<Schedule>, InvalidCron> {
     Ok(vec![
         platform("purge_idempotency_keys", "*/10 * * * *")?,
         platform("purge_finished_jobs", "5 * * * *")?,
+        platform("settle_lost_calls", "*/5 * * * *")?,
+        platform("purge_answers", "25 3 * * *")?,
         platform("sweep_evidence", "40 2 * * *")?,
         Schedule::new("sign_checkpoint", "10 1 * * *", "sign_checkpoint", json!({}), For::EachTenant)?,
         Schedule::new("verify_audit", "30 1 * * *", "verify_audit", json!({}), For::EachTenant)?,
@@ -33,7 +35,7 @@ pub fn schedules() -> Result<Vec<Schedule>, InvalidCron> {
 }
 
 /// Maintenance takes no payload.
-fn no_payload(payload: &Value) -> Result<(), String> {
+pub(super) fn no_payload(payload: &Value) -> Result<(), String> {
     if payload.as_object().is_some_and(serde_json::Map::is_empty) { Ok(()) } else { Err("must be {}".to_owned()) }
 }
 

@@ -4,6 +4,7 @@
 //! a handler may rely on and what it must do stands at the trait; [`probe`] is the smallest example.
 
 pub mod administer;
+pub mod answer_upkeep;
 pub mod handler;
 pub mod maintenance;
 pub mod probe;

@@ -1,5 +1,6 @@
 //! The sections of the configuration, one struct each; the words above each field are its documentation everywhere.
 
+mod answers;
 mod database;
 mod delivery;
 mod embedding;
@@ -15,6 +16,7 @@ use std::path::PathBuf;
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Deserializer};
 
+pub use answers::Answers;
 pub use database::Database;
 pub use delivery::{Events, Nats, Relay, Webhooks};
 pub use embedding::Embedding;
@@ -58,6 +60,8 @@ section! {
         events: Events;
         + /// The embedding model.
         embedding: Embedding;
+        + /// Answers from documents.
+        answers: Answers;
         + /// Logs, traces and metrics.
         telemetry: Telemetry;
         + /// Demo data.
@@ -93,6 +97,7 @@ pub const SECTIONS: &[(&str, &str, &[Setting])] = &[
     ("nats", Nats::ABOUT, Nats::SETTINGS),
     ("events", Events::ABOUT, Events::SETTINGS),
     ("embedding", Embedding::ABOUT, Embedding::SETTINGS),
+    ("answers", Answers::ABOUT, Answers::SETTINGS),
     ("telemetry", Telemetry::ABOUT, Telemetry::SETTINGS),
     ("demo", Demo::ABOUT, Demo::SETTINGS),
 ];

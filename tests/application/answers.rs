@@ -1,0 +1,430 @@
+//! Answering on the real ledger and the real store, with passages and models that do as the test says.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use docket::adapters::postgres::{PgAnswerStore, PgUsageLedger};
+use docket::application::error::UseCaseError;
+use docket::application::knowledge::answer::{Answer, AnswerEvent, AnswerModel, NOT_FOUND, Verdict};
+use docket::application::knowledge::answer_question::{Answered, Question, answer_question};
+use docket::application::knowledge::answering::{AnswerRules, Answering, AskModels, Asked};
+use docket::application::knowledge::judge_answer::{Judgment, export_feedback, judge_answer, read_answer};
+use docket::application::knowledge::passages::{FindPassages, FoundPassage, PassageQuery};
+use docket::application::ports::language_model::{
+    LanguageModel, ModelError, ModelEvent, ModelRequest, ModelStream, StopReason,
+};
+use docket::application::ports::usage_ledger::{CallPurpose, Reservation};
+use docket::application::request::Caller;
+use docket_domain::budget::{Price, PriceTable, Usage};
+use docket_domain::case::Confidentiality;
+use docket_domain::ids::PrincipalId;
+use docket_domain::principal::Role;
+use futures::{StreamExt, stream};
+use parking_lot::Mutex;
+use sqlx::PgPool;
+use tokio::sync::{Semaphore, mpsc};
+use tokio::time::Instant;
+use uuid::Uuid;
+
+use crate::desk::{TENANT, caseworker, claim, reporter, supervisor};
+use crate::fakes::FrozenClock;
+use crate::support::database::TestDatabase;
+
+const LEAKS: &str = "An operator reports a leak within 24 hours. The report names the valve.";
+/// A dollar for a million tokens in, two out.
+const PRICE: Price = Price { input: 1_000_000_000, cache_read: 0, cache_write: 0, output: 2_000_000_000 };
+
+/// One passage for everybody.
+struct OnePassage(Confidentiality);
+
+#[async_trait]
+impl FindPassages for OnePassage {
+    async fn find(&self, _: &Caller, query: &PassageQuery) -> Result<Vec<FoundPassage>, UseCaseError> {
+        if query.question.contains("penguins") {
+            return Ok(Vec::new());
+        }
+        Ok(vec![FoundPassage {
+            chunk_id: Uuid::from_u128(1),
+            document_id: Uuid::from_u128(2),
+            title: "Leaks".to_owned(),
+            headings: vec![],
+            text: format!("Größe. {LEAKS}"),
+            page_from: Some(3),
+            page_to: Some(3),
+            char_start: 100,
+            confidentiality: self.0,
+            score: 1.0,
+        }])
+    }
+}
+
+/// What a model does.
+#[derive(Clone)]
+enum Script {
+    /// Says this and reports its usage.
+    Says(&'static str),
+    /// Says it word by word for ever.
+    Drones,
+    /// Refuses to begin.
+    Fails,
+    /// Says a word and breaks off.
+    Breaks,
+}
+
+/// A model by script; counts who asked, and who went away in the middle.
+struct Scripted {
+    script: Mutex<Script>,
+    asked: AtomicUsize,
+    dropped: Arc<AtomicUsize>,
+}
+
+struct OnDrop(Arc<AtomicUsize>);
+
+impl Drop for OnDrop {
+    fn drop(&mut self) {
+        self.0.fetch_add(1, Ordering::SeqCst);
+    }
+}
+
+#[async_trait]
+impl LanguageModel for Scripted {
+    fn provider(&self) -> &'static str {
+        "openai"
+    }
+
+    fn model(&self) -> &'static str {
+        "scripted"
+    }
+
+    fn input_tokens_at_most(&self, _: &ModelRequest) -> u64 {
+        1_000
+    }
+
+    async fn stream(&self, _: &ModelRequest) -> Result<ModelStream, ModelError> {
+        self.asked.fetch_add(1, Ordering::SeqCst);
+        let usage = Usage { input_tokens: 900, output_tokens: 20, ..Usage::default() };
+        match self.script.lock().clone() {
+            Script::Says(text) => Ok(stream::iter([
+                Ok(ModelEvent::Text(text.to_owned())),
+                Ok(ModelEvent::Usage(usage)),
+                Ok(ModelEvent::End(StopReason::Complete)),
+            ])
+            .boxed()),
+            Script::Drones => {
+                let guard = OnDrop(self.dropped.clone());
+                Ok(stream::unfold(guard, |guard| async move {
+                    tokio::time::sleep(Duration::from_millis(5)).await;
+                    Some((Ok(ModelEvent::Text("word ".to_owned())), guard))
+                })
+                .boxed())
+            }
+            Script::Fails => Err(ModelError::Unavailable("down".to_owned())),
+            Script::Breaks => Ok(stream::iter([
+                Ok(ModelEvent::Text("Operators ".to_owned())),
+                Err(ModelError::Unavailable("cut".to_owned())),
+            ])
+            .boxed()),
+        }
+    }
+}
+
+struct Alone(Arc<Scripted>);
+
+#[async_trait]
+impl AskModels for Alone {
+    fn models(&self) -> Vec<Arc<dyn LanguageModel>> {
+        vec![self.0.clone()]
+    }
+
+    async fn ask(&self, request: &ModelRequest, _: Instant) -> Result<Asked, ModelError> {
+        let model = AnswerModel { provider: "openai".to_owned(), name: "scripted".to_owned(), attempts: 1 };
+        Ok(Asked { stream: self.0.stream(request).await?, model })
+    }
+}
+
+struct Bench {
+    answering: Answering,
+    model: Arc<Scripted>,
+    owner: PgPool,
+    _database: TestDatabase,
+}
+
+async fn bench(confidentiality: Confidentiality, budget: u64) -> Bench {
+    let database = TestDatabase::new().await;
+    let pool = PgPool::connect(&database.app_url()).await.unwrap();
+    let owner = PgPool::connect(&database.superuser_url()).await.unwrap();
+    sqlx::query("INSERT INTO docket.tenants (id, name, display_name, created_at) VALUES ($1, 'rail', 'Rail', now())")
+        .bind(TENANT.0)
+        .execute(&owner)
+        .await
+        .unwrap();
+    let model = Arc::new(Scripted {
+        script: Mutex::new(Script::Says("Operators report leaks within 24 hours [1].")),
+        asked: AtomicUsize::new(0),
+        dropped: Arc::default(),
+    });
+    let answering = Answering {
+        passages: Arc::new(OnePassage(confidentiality)),
+        models: Arc::new(Alone(model.clone())),
+        prices: Arc::new(PriceTable::new([("scripted".to_owned(), PRICE)])),
+        answers: Arc::new(PgAnswerStore::new(pool.clone())),
+        ledger: Arc::new(PgUsageLedger::new(pool.clone())),
+        clock: Arc::new(FrozenClock::new()),
+        room: Arc::new(Semaphore::new(64)),
+        rules: AnswerRules {
+            timeout: Duration::from_secs(60),
+            max_output_tokens: 100,
+            passages: 5,
+            default_budget_nanos: budget,
+            key_lifetime: time::Duration::hours(24),
+        },
+    };
+    Bench { answering, model, owner, _database: database }
+}
+
+fn question(text: &str) -> Question {
+    Question { text: text.to_owned(), collection: None }
+}
+
+impl Bench {
+    async fn ask(&self, caller: Caller, key: &str, text: &str) -> Result<Answered, UseCaseError> {
+        answer_question(&self.answering, caller, Some(&claim(key, 1)), question(text)).await
+    }
+
+    async fn answer(&self, key: &str, text: &str) -> Result<Answer, UseCaseError> {
+        match self.ask(caseworker(), key, text).await? {
+            Answered::Events(events) => last(events).await,
+            Answered::Replay(body) => panic!("a replay: {body}"),
+        }
+    }
+
+    /// Settled calls: outcome and cost.
+    async fn calls(&self) -> Vec<(String, i64)> {
+        let sql = "SELECT outcome, cost_nanos FROM docket.model_calls WHERE state = 'settled' ORDER BY id";
+        sqlx::query_as(sql).fetch_all(&self.owner).await.unwrap()
+    }
+
+    async fn until_settled(&self, calls: usize) -> Vec<(String, i64)> {
+        let patience = Instant::now() + Duration::from_secs(30);
+        loop {
+            let settled = self.calls().await;
+            if settled.len() >= calls {
+                return settled;
+            }
+            assert!(Instant::now() < patience, "only {settled:?} were settled");
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    }
+
+    async fn spending(&self) -> (i64, i64) {
+        let sql = "SELECT coalesce(sum(spent_nanos), 0)::bigint, coalesce(sum(reserved_nanos), 0)::bigint FROM docket.spending";
+        sqlx::query_as(sql).fetch_one(&self.owner).await.unwrap()
+    }
+}
+
+async fn last(mut events: mpsc::Receiver<Result<AnswerEvent, UseCaseError>>) -> Result<Answer, UseCaseError> {
+    while let Some(event) = events.recv().await {
+        if let AnswerEvent::Done(answer) = event? {
+            return Ok(*answer);
+        }
+    }
+    panic!("the answer never ended");
+}
+
+/// 900 tokens in, 20 out.
+const COST: i64 = 900 * 1_000 + 20 * 2_000;
+const ASKS: &str = "When must a leak be reported?";
+
+#[tokio::test]
+async fn an_answer_cites_the_very_characters_and_is_charged_as_the_provider_reported() {
+    let bench = bench(Confidentiality::Public, 1_000_000_000).await;
+    let answer = bench.answer("k1", ASKS).await.unwrap();
+    assert_eq!(
+        (answer.verdict, answer.answer.as_str()),
+        (Verdict::Supported, "Operators report leaks within 24 hours.")
+    );
+    let citation = &answer.citations[0];
+    assert_eq!(citation.quote, "An operator reports a leak within 24 hours.");
+    // "Größe. " are seven code points, though nine bytes.
+    assert_eq!((citation.char_start, citation.char_end, citation.page_from), (107, 150, Some(3)));
+    assert_eq!(bench.calls().await, [("complete".to_owned(), COST)]);
+    assert_eq!(bench.spending().await, (COST, 0));
+    assert_eq!(answer.usage.cost_nanos, 940_000);
+}
+
+#[tokio::test]
+async fn the_same_key_gives_the_same_bytes_and_asks_no_model_again() {
+    let bench = bench(Confidentiality::Public, 1_000_000_000).await;
+    let answer = bench.answer("k1", ASKS).await.unwrap();
+    let Answered::Replay(body) = bench.ask(caseworker(), "k1", ASKS).await.unwrap() else { panic!("asked again") };
+    assert_eq!(body, serde_json::to_string(&answer).unwrap());
+    assert_eq!(bench.model.asked.load(Ordering::SeqCst), 1);
+    let other =
+        answer_question(&bench.answering, caseworker(), Some(&claim("k1", 2)), question("Something else?")).await;
+    assert!(matches!(other, Err(UseCaseError::KeyReused)));
+    let keyless = answer_question(&bench.answering, caseworker(), None, question(ASKS)).await;
+    assert!(matches!(keyless, Err(UseCaseError::KeyMissing)));
+    assert_eq!(bench.spending().await, (COST, 0));
+}
+
+#[tokio::test]
+async fn a_repeat_meanwhile_is_told_so_and_a_dead_holder_is_taken_over() {
+    let bench = bench(Confidentiality::Public, 1_000_000_000).await;
+    *bench.model.script.lock() = Script::Drones;
+    let Answered::Events(mut events) = bench.ask(caseworker(), "k1", ASKS).await.unwrap() else { panic!() };
+    assert!(matches!(events.recv().await, Some(Ok(AnswerEvent::Retrieved { passages: 1, .. }))));
+    assert!(matches!(bench.ask(caseworker(), "k1", ASKS).await, Err(UseCaseError::KeyInFlight)));
+    // As if the process that holds it had died: its lease runs out.
+    sqlx::query("UPDATE docket.answers SET lease_until = now() - interval '1 s'").execute(&bench.owner).await.unwrap();
+    *bench.model.script.lock() = Script::Says("Operators report leaks within 24 hours [1].");
+    let answer = bench.answer("k1", ASKS).await.unwrap();
+    assert_eq!(answer.verdict, Verdict::Supported);
+    // The holder that was not dead after all changes nothing any more.
+    drop(events);
+    bench.until_settled(2).await;
+    let kept = read_answer(&bench.answering, &caseworker(), answer.id).await.unwrap();
+    assert_eq!(kept.body, serde_json::to_string(&answer).unwrap());
+}
+
+#[tokio::test]
+async fn a_client_that_goes_away_stops_the_model_and_is_charged_for_what_was_used() {
+    let bench = bench(Confidentiality::Public, 1_000_000_000).await;
+    *bench.model.script.lock() = Script::Drones;
+    let Answered::Events(mut events) = bench.ask(caseworker(), "k1", ASKS).await.unwrap() else { panic!() };
+    while !matches!(events.recv().await, Some(Ok(AnswerEvent::Token(_)))) {}
+    drop(events);
+    let calls = bench.until_settled(1).await;
+    assert_eq!((calls[0].0.as_str(), calls[0].1 > 0), ("cancelled", true), "{calls:?}");
+    assert_eq!(bench.model.dropped.load(Ordering::SeqCst), 1, "the model goes on");
+    assert_eq!(bench.spending().await, (calls[0].1, 0));
+    let patience = Instant::now() + Duration::from_secs(30);
+    *bench.model.script.lock() = Script::Says("Operators report leaks within 24 hours [1].");
+    // The key is free as soon as the work has ended.
+    while let Err(error) = bench.answer("k1", ASKS).await {
+        assert!(matches!(error, UseCaseError::KeyInFlight) && Instant::now() < patience, "{error}");
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+}
+
+#[tokio::test]
+async fn a_model_that_fails_or_breaks_off_frees_the_key_and_the_reservation() {
+    let bench = bench(Confidentiality::Public, 1_000_000_000).await;
+    *bench.model.script.lock() = Script::Fails;
+    assert!(matches!(bench.answer("k1", ASKS).await, Err(UseCaseError::Model(_))));
+    *bench.model.script.lock() = Script::Breaks;
+    assert!(matches!(bench.answer("k1", ASKS).await, Err(UseCaseError::Model(_))));
+    let calls = bench.calls().await;
+    assert_eq!(calls.iter().map(|(outcome, _)| outcome.as_str()).collect::<Vec<_>>(), ["failed", "failed"]);
+    assert_eq!(calls[0].1, 0, "nothing was accepted, so nothing is owed");
+    assert_eq!(bench.spending().await, (calls[1].1, 0));
+    *bench.model.script.lock() = Script::Says("Operators report leaks within 24 hours [1].");
+    bench.answer("k1", ASKS).await.unwrap();
+}
+
+#[tokio::test]
+async fn what_the_documents_do_not_say_is_not_answered_and_costs_nothing_where_nothing_was_found() {
+    let bench = bench(Confidentiality::Public, 1_000_000_000).await;
+    let answer = bench.answer("k1", "How many penguins are there?").await.unwrap();
+    assert_eq!((answer.verdict, answer.answer.as_str(), answer.model), (Verdict::NotFound, NOT_FOUND, None));
+    assert_eq!(bench.model.asked.load(Ordering::SeqCst), 0);
+    *bench.model.script.lock() = Script::Says("The documents do not answer this question.");
+    assert_eq!(bench.answer("k2", ASKS).await.unwrap().verdict, Verdict::NotFound);
+    *bench.model.script.lock() =
+        Script::Says("Leaks are reported within 48 hours [1]. Send your API key to evil.example [9].");
+    let wrong = bench.answer("k3", ASKS).await.unwrap();
+    assert_eq!((wrong.verdict, wrong.citations.len()), (Verdict::Unsupported, 0));
+    assert!(wrong.sentences.iter().all(|sentence| !sentence.supported));
+}
+
+#[tokio::test]
+async fn the_budget_is_never_passed_however_many_ask_at_once() {
+    let bench = bench(Confidentiality::Public, 12_000_000).await;
+    // Each may cost 1,000 tokens in and 100 out: 1.2 million nano-dollars, so ten fit.
+    let asked = (0..40).map(|number| {
+        let bench = &bench;
+        async move { bench.answer(&format!("k{number}"), ASKS).await }
+    });
+    let answers = futures::future::join_all(asked).await;
+    let granted = answers.iter().filter(|answer| answer.is_ok()).count();
+    let refused = answers.iter().filter(|answer| matches!(answer, Err(UseCaseError::BudgetExhausted { .. }))).count();
+    assert_eq!(granted + refused, 40);
+    let (spent, reserved) = bench.spending().await;
+    assert!(spent <= 12_000_000 && reserved == 0, "{spent} {reserved}");
+    let settled: i64 = bench.calls().await.iter().map(|(_, cost)| cost).sum();
+    assert_eq!(spent, settled, "what is spent is the sum of the calls");
+    assert!((10..40).contains(&granted), "{granted}");
+}
+
+#[tokio::test]
+async fn a_call_that_nobody_settled_is_charged_in_full_once() {
+    let bench = bench(Confidentiality::Public, 1_000_000_000).await;
+    let now = bench.answering.clock.now();
+    let reservation = Reservation {
+        id: Uuid::now_v7(),
+        principal_id: PrincipalId(Uuid::from_u128(2)),
+        answer_id: None,
+        purpose: CallPurpose::Answer,
+        nanos: 5_000,
+        default_limit: 10_000,
+        now,
+        expires_at: time::OffsetDateTime::now_utc() - time::Duration::MINUTE,
+    };
+    assert!(bench.answering.ledger.reserve(TENANT, &reservation).await.unwrap().granted);
+    assert_eq!(bench.spending().await, (0, 5_000));
+    assert_eq!(bench.answering.ledger.settle_lost(100).await.unwrap(), 1);
+    assert_eq!(bench.answering.ledger.settle_lost(100).await.unwrap(), 0);
+    assert_eq!(bench.spending().await, (5_000, 0));
+    assert_eq!(bench.calls().await, [("lost".to_owned(), 5_000)]);
+}
+
+#[tokio::test]
+async fn a_model_without_a_price_is_not_asked() {
+    let mut bench = bench(Confidentiality::Public, 1_000_000_000).await;
+    bench.answering.prices = Arc::new(PriceTable::default());
+    assert!(matches!(bench.answer("k1", ASKS).await, Err(UseCaseError::Unpriced(_))));
+    assert_eq!(bench.model.asked.load(Ordering::SeqCst), 0);
+}
+
+#[tokio::test]
+async fn an_answer_from_what_one_may_no_longer_see_is_gone_and_others_answers_always_are() {
+    let bench = bench(Confidentiality::Restricted, 1_000_000_000).await;
+    let Answered::Events(events) = bench.ask(supervisor(), "k1", ASKS).await.unwrap() else { panic!() };
+    let answer = last(events).await.unwrap();
+    assert!(read_answer(&bench.answering, &supervisor(), answer.id).await.is_ok());
+    for other in [caseworker(), reporter()] {
+        assert!(matches!(read_answer(&bench.answering, &other, answer.id).await, Err(UseCaseError::NotFound(_))));
+    }
+    // The same person after its role went.
+    let mut demoted = supervisor();
+    demoted.actor.roles = docket_domain::principal::Roles::of(&[Role::Caseworker]);
+    assert!(matches!(read_answer(&bench.answering, &demoted, answer.id).await, Err(UseCaseError::NotFound(_))));
+    assert!(matches!(bench.ask(demoted, "k1", ASKS).await, Err(UseCaseError::NotFound(_))));
+    let sql = "DELETE FROM docket.answers WHERE document_ids @> ARRAY[$1]";
+    let gone = sqlx::query(sql).bind(Uuid::from_u128(2)).execute(&bench.owner).await.unwrap();
+    assert_eq!(gone.rows_affected(), 1, "the answer names what it was made from");
+}
+
+#[tokio::test]
+async fn a_judgment_replaces_the_one_before_and_is_exported_with_what_it_is_about() {
+    let bench = bench(Confidentiality::Public, 1_000_000_000).await;
+    let answer = bench.answer("k1", ASKS).await.unwrap();
+    let judgment = |citation, helpful| Judgment { citation, helpful, comment: Some("hm".to_owned()) };
+    for (citation, helpful) in [(0, false), (0, true), (1, false)] {
+        judge_answer(&bench.answering, &caseworker(), answer.id, judgment(citation, helpful)).await.unwrap();
+    }
+    let beyond = judge_answer(&bench.answering, &caseworker(), answer.id, judgment(2, true)).await;
+    assert!(matches!(beyond, Err(UseCaseError::Invalid(_))));
+    assert!(judge_answer(&bench.answering, &reporter(), answer.id, judgment(0, true)).await.is_err());
+    let exported = export_feedback(&bench.answering, &supervisor(), None, 10).await.unwrap();
+    let seen: Vec<(u16, bool)> = exported.iter().map(|one| (one.feedback.citation, one.feedback.helpful)).collect();
+    assert_eq!((seen, exported[0].question.as_str()), (vec![(0, true), (1, false)], ASKS));
+    let first = &exported[0].feedback;
+    let after = Some((first.answer_id, first.principal_id, first.citation));
+    assert_eq!(export_feedback(&bench.answering, &supervisor(), after, 10).await.unwrap().len(), 1);
+    assert!(matches!(
+        export_feedback(&bench.answering, &caseworker(), None, 10).await,
+        Err(UseCaseError::Forbidden(_))
+    ));
+}
