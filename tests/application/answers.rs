@@ -174,7 +174,7 @@ async fn bench(confidentiality: Confidentiality, budget: u64) -> Bench {
         clock: Arc::new(FrozenClock::new()),
         room: Arc::new(Semaphore::new(64)),
         rules: AnswerRules {
-            timeout: Duration::from_secs(60),
+            timeout: Duration::from_mins(1),
             max_output_tokens: 100,
             passages: 5,
             default_budget_nanos: budget,

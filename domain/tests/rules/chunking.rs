@@ -109,7 +109,7 @@ fn sections_stay_apart_and_a_lone_heading_goes_with_the_next() {
 
 #[test]
 fn fixed_windows_share_their_overlap() {
-    let text: String = (0..100).map(|number| format!("w{number} ")).collect();
+    let text = (0..100).map(|number| format!("w{number} ")).collect::<Vec<_>>().concat();
     let extracted = Extracted { text, ..Extracted::default() };
     let passages = Chunking::new(ChunkingStrategy::FixedTokens, 20, 5).unwrap().cut(&extracted);
     assert!(passages[0].text.ends_with("w19") && passages[1].text.starts_with("w15 "), "{passages:#?}");

@@ -271,7 +271,7 @@ impl Work {
         let mut document_ids: Vec<Uuid> = passages.iter().map(|passage| passage.document_id).collect();
         document_ids.sort_unstable();
         document_ids.dedup();
-        let confidentiality = passages.iter().map(|passage| passage.confidentiality).max_by_key(rank);
+        let confidentiality = passages.iter().map(|passage| passage.confidentiality).max_by_key(|one| rank(*one));
         let finished = FinishedAnswer {
             id: self.id,
             token: self.token,
@@ -305,7 +305,7 @@ fn heading(passage: &FoundPassage) -> String {
 }
 
 /// Restricted is more than internal, internal more than public.
-const fn rank(confidentiality: &Confidentiality) -> u8 {
+const fn rank(confidentiality: Confidentiality) -> u8 {
     match confidentiality {
         Confidentiality::Public => 0,
         Confidentiality::Internal => 1,
