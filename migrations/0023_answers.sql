@@ -282,3 +282,13 @@ END
 $$;
 REVOKE ALL ON FUNCTION docket.purge_answers FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION docket.purge_answers TO docket_app;
+
+-- A document that is deleted takes with it the answers that quote it, whoever deletes it and however.
+CREATE FUNCTION docket.forget_answers_of_document() RETURNS trigger LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    DELETE FROM docket.answers a WHERE a.tenant_id = OLD.tenant_id AND a.document_ids @> ARRAY[OLD.id];
+    RETURN NULL;
+END
+$$;
+CREATE TRIGGER answers_go_with_their_documents AFTER DELETE ON docket.documents
+    FOR EACH ROW EXECUTE FUNCTION docket.forget_answers_of_document();
