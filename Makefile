@@ -15,6 +15,8 @@ STEP := scripts/step.sh
 CARGO_DENY := 0.20.2
 CARGO_LLVM_COV := 0.9.1
 CARGO_MUTANTS := 27.1.0
+# And by Go.
+K6 := 1.8.1
 
 ##@ Use
 .PHONY: help
@@ -142,6 +144,22 @@ slo-rules: ## Write the recording rules anew from deploy/slo.json
 dashboards: ## Write the dashboards anew from scripts/dashboards.py
 	@$(PYTHON) scripts/dashboards.py
 
+.PHONY: k6
+k6: .tools/bin/k6 ## Build the load generator k6 with Go
+
+.PHONY: load
+load: doctor $(VENV)/.runtime .tools/bin/k6 release ## Run the smoke and load tests against a service of their own; reports in loadtest/reports
+	@PATH="$(CURDIR)/$(BIN):$$PATH" DOCKET=$(TARGET)/release/docket loadtest/run.sh smoke load
+
+.PHONY: load-all
+load-all: doctor $(VENV)/.runtime .tools/bin/k6 release ## Run every load test but the soak (about seven minutes)
+	@PATH="$(CURDIR)/$(BIN):$$PATH" DOCKET=$(TARGET)/release/docket \
+	  loadtest/run.sh smoke load idempotency search tenants spike stress
+
+.PHONY: soak
+soak: doctor $(VENV)/.runtime .tools/bin/k6 release ## Run ordinary use for an hour (DURATION=5m for less)
+	@PATH="$(CURDIR)/$(BIN):$$PATH" DOCKET=$(TARGET)/release/docket loadtest/run.sh soak
+
 # Parts of the targets above.
 .PHONY: check-format test-rust test-python
 check-format: $(VENV)/.dev
@@ -193,6 +211,14 @@ $(VENV)/.bench: requirements/bench.txt | $(VENV)/.created $(VENV)/.dev
 	  cp $^ $(@D) && npm ci --silent --no-fund --no-audit --prefix $(@D); \
 	else echo "npm is missing: the job queue will not be measured against graphile-worker"; fi
 	@touch $@
+
+# k6 is written in Go; where Go is missing, a k6 of the system is used, or the load tests are left out with a message.
+.tools/bin/k6:
+	@mkdir -p $(@D)
+	@if command -v go >/dev/null; then \
+	  echo "Building k6 $(K6) into .tools (two minutes, once)"; \
+	  GOBIN=$(CURDIR)/$(@D) go install go.k6.io/k6@v$(K6); \
+	elif ! command -v k6 >/dev/null; then echo "Go and k6 are missing: see loadtest/README.md"; fi
 
 # One rule for each pinned cargo tool; a tool of the right version is not built again.
 define cargo_tool
