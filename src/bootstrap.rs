@@ -1,6 +1,7 @@
 //! The composition root: the only place that names both ports and adapters.
 
 mod delivery;
+mod models;
 pub mod retrieval;
 mod tokens;
 mod worker;

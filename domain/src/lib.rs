@@ -11,7 +11,8 @@
 //! 7. [`tenancy`]: tenants, principals and API keys, and which roles and scopes may be granted.
 //! 8. [`job`]: the life of a job, retries, leases, and how much of the queue a worker takes.
 //! 9. [`outbox`]: handing events on: retries, breakers, lanes. [`webhook`]: endpoints and the addresses they may have.
-//! 10. [`budget`]: tokens, prices and what a call may cost. [`answer`]: sentences, support and citations of an answer.
+//! 10. [`resilience`]: what keeps a destination in trouble from dragging others along: breakers, budgets of retries.
+//! 11. [`budget`]: tokens, prices and what a call may cost. [`answer`]: sentences, support and citations of an answer.
 //! 11. [`document`]: documents, what was read in them, and cutting that into passages.
 #![forbid(unsafe_code)]
 
@@ -25,6 +26,7 @@ pub mod ids;
 pub mod job;
 pub mod outbox;
 pub mod principal;
+pub mod resilience;
 pub mod tenancy;
 pub mod text;
 pub mod webhook;

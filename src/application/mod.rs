@@ -9,6 +9,7 @@ pub mod events;
 pub mod evidence;
 pub mod jobs;
 pub mod knowledge;
+pub mod models;
 pub mod ports;
 pub mod request;
 pub mod tenancy;

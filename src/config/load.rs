@@ -265,6 +265,9 @@ fn contradictions(config: &Config) -> Vec<Invalid> {
     }
     let keys = (config.storage.s3_access_key_id.is_some(), config.storage.s3_secret_access_key.is_some());
     must(keys.0 == keys.1, "storage.s3_secret_access_key", "\"\"".to_owned(), "both S3 keys or none");
+    for (key, value, allowed) in config.models.missing() {
+        must(false, &key, value, allowed);
+    }
     found
 }
 

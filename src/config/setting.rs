@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::str::FromStr;
 
+use docket_domain::budget::Price;
 use figment::value::Value;
 
 use super::network::Network;
@@ -52,6 +53,8 @@ pub enum Rule {
     ListOf(&'static [&'static str]),
     /// A list of `name=word`, the word one of these.
     Pairs(&'static [&'static str]),
+    /// A list of `model=input/cached read/cached write/output`, in dollars for a million tokens.
+    Prices,
     /// A filter in the syntax of tracing's `EnvFilter`.
     LogFilter,
 }
@@ -76,6 +79,9 @@ impl Rule {
             Self::Networks => "list of IP addresses or CIDR networks".to_owned(),
             Self::ListOf(words) => format!("list of {}", words.join(", ")),
             Self::Pairs(words) => format!("list of name=word, the word one of {}", words.join(", ")),
+            Self::Prices => {
+                "list of model=input/cached read/cached write/output, in dollars for a million tokens".to_owned()
+            }
             Self::LogFilter => "filter such as info or docket=debug,sqlx=warn".to_owned(),
         }
     }
@@ -93,7 +99,7 @@ impl Rule {
             Self::Integer { .. } => trimmed.parse::<u64>().map_or_else(|_| Value::from(text), Value::from),
             Self::Number { .. } => trimmed.parse::<f64>().map_or_else(|_| Value::from(text), Value::from),
             Self::Flag => trimmed.parse::<bool>().map_or_else(|_| Value::from(text), Value::from),
-            Self::Networks | Self::ListOf(_) | Self::Pairs(_) => {
+            Self::Networks | Self::ListOf(_) | Self::Pairs(_) | Self::Prices => {
                 let list = trimmed.trim_start_matches('[').trim_end_matches(']');
                 let items = list.split(',').map(|item| item.trim().trim_matches('"')).filter(|item| !item.is_empty());
                 Value::from(items.map(Value::from).collect::<Vec<_>>())
@@ -126,6 +132,9 @@ impl Rule {
                     pair.is_some_and(|(name, word)| !name.is_empty() && words.contains(&word))
                 })
             }),
+            Self::Prices => value
+                .as_array()
+                .is_some_and(|items| items.iter().all(|item| item.as_str().is_some_and(|text| price(text).is_some()))),
             _ => value.as_str().is_some_and(|text| !text.contains('\0') && self.accepts_text(text)),
         }
     }
@@ -148,6 +157,12 @@ impl Rule {
             _ => true,
         }
     }
+}
+
+/// A model and its price.
+pub(super) fn price(text: &str) -> Option<(String, Price)> {
+    let (model, price) = text.rsplit_once('=')?;
+    Some((model.to_owned(), price.parse().ok()?)).filter(|(model, _)| !model.is_empty())
 }
 
 fn as_f64(value: &Value) -> Option<f64> {

@@ -13,6 +13,7 @@ pub const PARTS: &[(&str, &[Metric])] = &[
     ("Events", super::delivery::METRICS),
     ("Jobs", super::jobs::METRICS),
     ("Retrieval", super::retrieval::METRICS),
+    ("Language models", super::gen_ai::METRICS),
     ("The process", super::process::METRICS),
 ];
 
@@ -20,7 +21,8 @@ const HEAD: &str = "# Telemetry\n\n\
     Written from `src/telemetry/` (`UPDATE_DOCS=1 cargo test telemetry_page`); the dashboards and alerts under `deploy/` may \
     name only what stands here, and a test of the real service holds `/metrics` to it.\n\n\
     Labels are bounded: route templates, status codes, names of roles, kinds and destinations' kinds; never an id, a path or a \
-    tenant's text. A counter or histogram with labels appears with its first observation. Every histogram has the buckets\n";
+    tenant's text. A counter or histogram with labels appears with its first observation. Histograms of language \
+    models have the buckets that OpenTelemetry asks for (`src/telemetry/gen_ai.rs`); every other histogram has the buckets\n";
 
 /// The page.
 pub fn markdown() -> String {

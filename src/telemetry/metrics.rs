@@ -6,7 +6,7 @@ use std::sync::OnceLock;
 use std::time::Duration;
 
 use metrics::Unit;
-use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
+use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder, PrometheusHandle};
 
 /// What a metric measures.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -109,6 +109,7 @@ pub fn install() -> Result<PrometheusHandle, MetricsError> {
     let build = || {
         let builder = PrometheusBuilder::new()
             .set_buckets_for_metric(Matcher::Suffix("_seconds".to_owned()), DURATION_BUCKETS)
+            .and_then(gen_ai_buckets)
             .map_err(|error| error.to_string())?;
         let handle = builder.install_recorder().map_err(|error| error.to_string())?;
         for (_, metrics) in super::catalogue::PARTS {
@@ -119,6 +120,16 @@ pub fn install() -> Result<PrometheusHandle, MetricsError> {
         Ok(handle)
     };
     HANDLE.get_or_init(build).clone().map_err(MetricsError)
+}
+
+/// The buckets that the conventions for language models ask for, in place of ours.
+fn gen_ai_buckets(builder: PrometheusBuilder) -> Result<PrometheusBuilder, BuildError> {
+    use super::gen_ai::{DURATION_BUCKETS, OPERATION_DURATION, TIME_TO_FIRST_CHUNK, TOKEN_BUCKETS, TOKEN_USAGE};
+    let full = |name: &str| Matcher::Full(name.to_owned());
+    builder
+        .set_buckets_for_metric(full(OPERATION_DURATION), DURATION_BUCKETS)?
+        .set_buckets_for_metric(full(TIME_TO_FIRST_CHUNK), DURATION_BUCKETS)?
+        .set_buckets_for_metric(full(TOKEN_USAGE), TOKEN_BUCKETS)
 }
 
 /// Registers units and help texts.

@@ -9,6 +9,7 @@ mod context;
 pub mod delivery;
 pub mod dependencies;
 pub mod disk;
+pub mod gen_ai;
 pub mod jobs;
 mod logs;
 pub mod metrics;

@@ -2,7 +2,7 @@
 
 pub mod price;
 
-pub use price::{Price, PriceTable, Unpriced};
+pub use price::{NotAPrice, Price, PriceTable, Unpriced};
 
 use serde::{Deserialize, Serialize};
 

@@ -1,6 +1,7 @@
 //! The price table: what a million tokens of a model cost. A model without a price is refused, not taken for free.
 
 use std::collections::BTreeMap;
+use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
@@ -44,6 +45,37 @@ impl Price {
         let dearest = self.input.max(self.cache_read).max(self.cache_write);
         Self { input: dearest, ..self }.cost(Usage { input_tokens, output_tokens, ..Usage::default() })
     }
+}
+
+/// A text is no price.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "a price is four amounts, input/cached read/cached write/output, in dollars for a million tokens, for example 3/0.30/3.75/15"
+)]
+pub struct NotAPrice;
+
+impl FromStr for Price {
+    type Err = NotAPrice;
+
+    /// Reads `input/cache read/cache write/output` in dollars for a million tokens: nine digits after the point at most,
+    /// a million dollars at most.
+    fn from_str(text: &str) -> Result<Self, NotAPrice> {
+        let amounts: Vec<u64> = text.split('/').map(nano_dollars).collect::<Option<_>>().ok_or(NotAPrice)?;
+        let [input, cache_read, cache_write, output] = amounts[..] else { return Err(NotAPrice) };
+        Ok(Self { input, cache_read, cache_write, output })
+    }
+}
+
+fn nano_dollars(text: &str) -> Option<u64> {
+    let (whole, fraction) = text.trim().split_once('.').unwrap_or((text.trim(), "0"));
+    let digits = |part: &str, most: usize| {
+        (!part.is_empty() && part.len() <= most && part.bytes().all(|byte| byte.is_ascii_digit())).then_some(())
+    };
+    digits(whole, 7)?;
+    digits(fraction, 9)?;
+    let dollars: u64 = whole.parse().ok()?;
+    let nanos: u64 = format!("{fraction:0<9}").parse().ok()?;
+    (dollars <= 1_000_000).then_some(dollars * NANOS_PER_DOLLAR + nanos)
 }
 
 /// A model has no price, so a call to it cannot be charged.
@@ -90,6 +122,27 @@ mod tests {
         let table = PriceTable::new([("known".to_owned(), Price::FREE)]);
         assert_eq!(table.price("known"), Ok(Price::FREE));
         assert_eq!(table.price("unknown"), Err(Unpriced("unknown".to_owned())));
+    }
+
+    #[test]
+    fn a_price_is_read_exactly_or_not_at_all() {
+        assert_eq!("3/0.30/3.75/15".parse(), Ok(PRICE));
+        assert_eq!("0/0/0/0".parse(), Ok(Price::FREE));
+        let tiny = "0.000000001/0/0/0".parse::<Price>().map(|price| price.input);
+        assert_eq!(tiny, Ok(1));
+        for text in [
+            "",
+            "3",
+            "3/15",
+            "3/0.3/3.75/15/1",
+            "3/0.3/3.75/-1",
+            "3/0.3/3.75/1e3",
+            "1./0/0/0",
+            "./0/0/0",
+            "9999999/0/0/0",
+        ] {
+            assert_eq!(text.parse::<Price>(), Err(NotAPrice), "{text}");
+        }
     }
 
     proptest! {

@@ -2,8 +2,8 @@
 
 use time::Duration;
 
-use super::breaker::BreakerState;
 use super::retry::{Schedule, at_least};
+use crate::resilience::BreakerState;
 
 /// How an attempt failed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -5,7 +5,9 @@
 
 mod documents;
 pub mod guarded_resolver;
+pub mod models;
 pub mod oidc;
+mod retry_after;
 pub mod webhook_sender;
 
 pub use documents::{Documents, FetchError};

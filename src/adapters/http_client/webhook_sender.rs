@@ -4,15 +4,14 @@ use std::error::Error as _;
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
-use http::header::{DATE, RETRY_AFTER, USER_AGENT};
+use http::header::USER_AGENT;
 use http::{HeaderMap, HeaderName, HeaderValue};
 use reqwest::redirect::Policy;
 use reqwest::{Client, Response};
-use time::format_description::well_known::Rfc2822;
-use time::{OffsetDateTime, PrimitiveDateTime};
 use url::{Host, Url};
 
 use super::guarded_resolver::{Allowed, Forbidden, GuardedResolver, Lookup};
+use super::retry_after::retry_after;
 use crate::application::ports::webhook_sender::{Message, Receipt, WebhookSender};
 use crate::faults::Fault;
 
@@ -163,24 +162,6 @@ fn words(error: &reqwest::Error) -> String {
     words
 }
 
-/// Seconds or a date (RFC 9110, section 10.2.3); a date counts from the receiver's own `Date`.
-fn retry_after(headers: &HeaderMap) -> Option<Duration> {
-    let text = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
-    if let Ok(seconds) = text.parse() {
-        return Some(Duration::from_secs(seconds));
-    }
-    let until = http_date(text)?;
-    let sent = http_date(headers.get(DATE)?.to_str().ok()?)?;
-    (until - sent).try_into().ok()
-}
-
-fn http_date(text: &str) -> Option<OffsetDateTime> {
-    let plain = text.strip_suffix("GMT")?.to_owned() + "+0000";
-    OffsetDateTime::parse(&plain, &Rfc2822)
-        .or_else(|_| PrimitiveDateTime::parse(&plain, &Rfc2822).map(PrimitiveDateTime::assume_utc))
-        .ok()
-}
-
 /// The beginning of the body, as text without control characters; reading stops early and the connection goes.
 async fn excerpt(mut response: Response) -> Option<String> {
     let mut read = Vec::new();
@@ -196,23 +177,4 @@ async fn excerpt(mut response: Response) -> Option<String> {
     let text = String::from_utf8_lossy(&read);
     let clean: String = text.chars().filter(|c| !c.is_control() || *c == '\n').take(EXCERPT_MAX).collect();
     (!clean.is_empty()).then_some(clean)
-}
-
-#[cfg(test)]
-mod tests {
-    #![allow(clippy::unwrap_used)]
-    use super::*;
-
-    #[test]
-    fn retry_after_is_read_as_seconds_and_as_a_date() {
-        let mut headers = HeaderMap::new();
-        headers.insert(RETRY_AFTER, HeaderValue::from_static("120"));
-        assert_eq!(retry_after(&headers), Some(Duration::from_mins(2)));
-        headers.insert(RETRY_AFTER, HeaderValue::from_static("Wed, 21 Oct 2026 07:28:30 GMT"));
-        assert_eq!(retry_after(&headers), None, "no date to count from");
-        headers.insert(DATE, HeaderValue::from_static("Wed, 21 Oct 2026 07:28:00 GMT"));
-        assert_eq!(retry_after(&headers), Some(Duration::from_secs(30)));
-        headers.insert(RETRY_AFTER, HeaderValue::from_static("soon"));
-        assert_eq!(retry_after(&headers), None);
-    }
 }

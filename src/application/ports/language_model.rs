@@ -77,7 +77,8 @@ pub enum ModelError {
 }
 
 impl ModelError {
-    /// Whether trying again, here or elsewhere, can help.
+    /// Whether the same request may succeed at the same provider later. One that was refused may still suit another provider,
+    /// whose key, model and limits are others.
     pub const fn is_temporary(&self) -> bool {
         !matches!(self, Self::Refused(_))
     }

@@ -5,6 +5,7 @@ mod database;
 mod delivery;
 mod embedding;
 mod limits;
+mod models;
 mod security;
 mod server;
 mod stores;
@@ -21,6 +22,7 @@ pub use database::Database;
 pub use delivery::{Events, Nats, Relay, Webhooks};
 pub use embedding::Embedding;
 pub use limits::{Idempotency, Limits};
+pub use models::{Anthropic, Compatible, Models, OpenAi};
 pub use security::{Oidc, Security};
 pub use server::{ProcessRole, Server};
 pub use stores::{Audit, Demo, Storage};
@@ -50,6 +52,8 @@ section! {
         storage: Storage;
         + /// The audit trail.
         audit: Audit;
+        + /// Language models.
+        models: Models;
         + /// Handing events on.
         relay: Relay;
         + /// Webhooks.
@@ -92,6 +96,10 @@ pub const SECTIONS: &[(&str, &str, &[Setting])] = &[
     ("idempotency", Idempotency::ABOUT, Idempotency::SETTINGS),
     ("storage", Storage::ABOUT, Storage::SETTINGS),
     ("audit", Audit::ABOUT, Audit::SETTINGS),
+    ("models", Models::ABOUT, Models::SETTINGS),
+    ("models.openai", OpenAi::ABOUT, OpenAi::SETTINGS),
+    ("models.anthropic", Anthropic::ABOUT, Anthropic::SETTINGS),
+    ("models.compatible", Compatible::ABOUT, Compatible::SETTINGS),
     ("relay", Relay::ABOUT, Relay::SETTINGS),
     ("webhooks", Webhooks::ABOUT, Webhooks::SETTINGS),
     ("nats", Nats::ABOUT, Nats::SETTINGS),

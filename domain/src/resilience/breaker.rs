@@ -1,4 +1,5 @@
-//! The circuit breaker of one destination: after failures in a row it is left alone for a while, then tried with one event.
+//! The circuit breaker of one destination: after failures in a row it is left alone for a while, then tried with one
+//! event or call.
 //!
 //! States and names after Nygard, "Release It!", chapter "Circuit Breaker". Time is handed in; the breaker has no clock.
 
@@ -18,7 +19,7 @@ pub enum BreakerState {
     Closed,
     /// Not at all.
     Open,
-    /// One event, to see whether it is back.
+    /// One event or call, to see whether it is back.
     HalfOpen,
 }
 

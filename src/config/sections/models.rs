@@ -1,0 +1,129 @@
+//! The section `models`: which language models are asked, in which order, for how long, and what they cost.
+
+use docket_domain::budget::{Price, PriceTable};
+use secrecy::SecretString;
+
+use crate::config::sections::optional_secret;
+use crate::config::setting::{Rule, price, section};
+
+section! {
+    /// Language models.
+    Models = "models" {
+        /// The providers in the order in which they are asked; the next one is asked when those before it fail. `offline` is
+        /// the extractive model of this program: it needs no key and costs nothing.
+        chain: Vec<String> = "[\"offline\"]", Rule::ListOf(PROVIDERS);
+        /// What each model costs, for instance `["gpt-x=2.50/1.25/2.50/10"]`. Answers cannot be charged without it, so the
+        /// service does not start with a model in the chain that has no price.
+        prices: Vec<String> = "[]", Rule::Prices;
+        /// Time for a connection, in milliseconds.
+        connect_timeout_ms: u64 = "3000", Rule::Integer { min: 50, max: 60_000 };
+        /// Time until a provider begins to answer, in milliseconds.
+        first_token_timeout_ms: u64 = "15000", Rule::Integer { min: 50, max: 600_000 };
+        /// Time between two pieces of an answer, in milliseconds.
+        idle_timeout_ms: u64 = "15000", Rule::Integer { min: 50, max: 600_000 };
+        /// Time for a whole answer of one provider, in milliseconds.
+        total_timeout_ms: u64 = "120000", Rule::Integer { min: 50, max: 3_600_000 };
+        /// How often one provider is asked for one answer at most; retries are bounded by a budget, too.
+        max_attempts: u32 = "2", Rule::Integer { min: 1, max: 5 };
+        + /// OpenAI.
+        openai: OpenAi;
+        + /// Anthropic.
+        anthropic: Anthropic;
+        + /// Another server.
+        compatible: Compatible;
+    }
+}
+
+section! {
+    /// OpenAI's chat completions.
+    OpenAi = "models.openai" {
+        /// The base address; without a path, `/v1` is meant.
+        base_url: String = "\"https://api.openai.com/v1\"", Rule::Url(&["https", "http"]);
+        /// The key.
+        #[serde(deserialize_with = "optional_secret")]
+        api_key: Option<SecretString> = "\"\"", Rule::Secret;
+        /// The model.
+        model: String = "\"\"", Rule::OptionalText;
+    }
+}
+
+section! {
+    /// Anthropic's Messages.
+    Anthropic = "models.anthropic" {
+        /// The base address; without a path, `/v1` is meant.
+        base_url: String = "\"https://api.anthropic.com/v1\"", Rule::Url(&["https", "http"]);
+        /// The key.
+        #[serde(deserialize_with = "optional_secret")]
+        api_key: Option<SecretString> = "\"\"", Rule::Secret;
+        /// The model.
+        model: String = "\"\"", Rule::OptionalText;
+    }
+}
+
+section! {
+    /// Any other server that speaks OpenAI's chat completions, for instance one of your own.
+    Compatible = "models.compatible" {
+        /// The base address; without a path, `/v1` is meant. `http://` sends key and questions in the clear.
+        base_url: String = "\"\"", Rule::Url(&["https", "http"]);
+        /// The key, if the server asks for one.
+        #[serde(deserialize_with = "optional_secret")]
+        api_key: Option<SecretString> = "\"\"", Rule::Secret;
+        /// The model.
+        model: String = "\"\"", Rule::OptionalText;
+    }
+}
+
+/// The words of `models.chain`.
+const PROVIDERS: &[&str] = &["openai", "anthropic", "compatible", "offline"];
+
+impl Models {
+    /// The prices by model. What runs on this machine has none here.
+    pub fn price_table(&self, own: impl IntoIterator<Item = String>) -> PriceTable {
+        let own = own.into_iter().map(|model| (model, Price::FREE));
+        PriceTable::new(own.chain(self.prices.iter().filter_map(|text| price(text))))
+    }
+
+    /// What the providers of the chain lack: key, value and what would be allowed.
+    pub(in crate::config) fn missing(&self) -> Vec<(String, String, &'static str)> {
+        let (openai, anthropic, compatible) = (&self.openai, &self.anthropic, &self.compatible);
+        let providers = [
+            ("openai", &openai.base_url, &openai.model, openai.api_key.is_some()),
+            ("anthropic", &anthropic.base_url, &anthropic.model, anthropic.api_key.is_some()),
+            ("compatible", &compatible.base_url, &compatible.model, true),
+        ];
+        let mut missing = Vec::new();
+        let prices = self.price_table([]);
+        for (name, base_url, model, has_key) in providers {
+            if !self.chain.iter().any(|one| one == name) {
+                continue;
+            }
+            let empty = || "\"\"".to_owned();
+            let wanted = "a value, because models.chain names the provider";
+            if base_url.is_empty() {
+                missing.push((format!("models.{name}.base_url"), empty(), wanted));
+            }
+            if !has_key {
+                missing.push((format!("models.{name}.api_key"), empty(), wanted));
+            }
+            if model.is_empty() {
+                missing.push((format!("models.{name}.model"), empty(), wanted));
+            } else if prices.price(model).is_err() {
+                missing.push((
+                    "models.prices".to_owned(),
+                    format!("(nothing for {model:?})"),
+                    "a price for each model",
+                ));
+            }
+        }
+        let mut seen = Vec::new();
+        if self.chain.iter().any(|one| {
+            seen.contains(&one) || {
+                seen.push(one);
+                false
+            }
+        }) {
+            missing.push(("models.chain".to_owned(), format!("{:?}", self.chain), "each provider once"));
+        }
+        missing
+    }
+}
