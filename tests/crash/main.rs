@@ -17,6 +17,9 @@ mod job_worker;
 mod jobs;
 mod kill_database;
 mod kill_service;
+mod model_brownout;
+#[path = "../support/model_server.rs"]
+mod model_server;
 mod one_case;
 #[path = "../support/receiver.rs"]
 mod receiver;

@@ -274,7 +274,8 @@ async fn a_client_that_goes_away_says_nothing_about_the_provider() {
     first.then(&[Turn::Hangs]);
     for _ in 0..20 {
         let deadline = Instant::now() + Duration::from_secs(60);
-        let asking = alone.stream(&request(), deadline);
+        let request = request();
+        let asking = alone.stream(&request, deadline);
         assert!(tokio::time::timeout(Duration::from_millis(1), asking).await.is_err());
     }
     first.then(&[Turn::Answers]);
