@@ -1,4 +1,4 @@
-//! The embedding model as the service uses it, against reference vectors from the published weights (see scripts/embedding_reference.py).
+//! The embedding model as the service uses it, against reference vectors from the published weights (see `scripts/embedding_reference.py`).
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 use std::sync::{Arc, LazyLock};

@@ -1,5 +1,7 @@
 //! The Messages interface as it is sent: cumulative usage, pings, and errors in the middle.
 
+use std::fmt::Write as _;
+
 use docket::application::ports::language_model::{ModelError, StopReason};
 use docket_domain::budget::Usage;
 
@@ -23,7 +25,7 @@ fn script(events: &[&str]) -> Vec<Act> {
     let mut body = String::new();
     for event in events {
         let name = event.split('"').nth(3).unwrap();
-        body.push_str(&format!("event: {name}\ndata: {}\n\n", event.replace('\n', " ")));
+        write!(body, "event: {name}\ndata: {}\n\n", event.replace('\n', " ")).unwrap();
     }
     vec![head(), crumbs(body), end()]
 }

@@ -114,8 +114,8 @@ async fn carriage_returns_marks_comments_and_split_characters_change_nothing() {
     let accents = r#"{"choices":[{"delta":{"content":"é日本🦀"}}]}"#;
     let events = [ROLE, accents, STOP, USAGE, DONE].map(|event| event.replace('\n', " "));
     for (line, between) in [("\r", ""), ("\r\n", ": keep-alive\r\n\r\n"), ("\n", "event: message\nid: 1\n")] {
-        let body: String = events.iter().map(|event| format!("{between}data: {event}{line}{line}")).collect();
-        let read = played(vec![head(), crumbs(format!("\u{feff}{body}")), end()]).await;
+        let body: Vec<String> = events.iter().map(|event| format!("{between}data: {event}{line}{line}")).collect();
+        let read = played(vec![head(), crumbs(format!("\u{feff}{}", body.concat())), end()]).await;
         assert_eq!(complete(&read), ("é日本🦀", false), "{line:?}");
     }
     let lines: String = TEN.split(',').collect::<Vec<_>>().join(",\ndata: ");

@@ -32,9 +32,9 @@ pub fn request() -> ModelRequest {
 /// Long enough that no slow machine reaches them.
 pub const PATIENT: Timeouts = Timeouts {
     connect: Duration::from_secs(30),
-    first_token: Duration::from_secs(60),
-    idle: Duration::from_secs(60),
-    total: Duration::from_secs(120),
+    first_token: Duration::from_mins(1),
+    idle: Duration::from_mins(1),
+    total: Duration::from_mins(2),
 };
 
 pub fn endpoint(server: &ModelServer, timeouts: Timeouts) -> Endpoint {

@@ -64,7 +64,9 @@ mod tests {
 
     fn read(events: &[ModelEvent]) -> Metered {
         let mut meter = UsageMeter::new(100);
-        events.iter().for_each(|event| meter.observe(event));
+        for event in events {
+            meter.observe(event);
+        }
         meter.read()
     }
 

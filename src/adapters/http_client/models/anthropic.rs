@@ -113,6 +113,7 @@ struct Stop {
 }
 
 #[derive(Deserialize)]
+#[allow(clippy::struct_field_names, reason = "the names of the wire")]
 struct WireUsage {
     input_tokens: Option<u64>,
     cache_read_input_tokens: Option<u64>,

@@ -64,7 +64,7 @@ impl Transport {
         let mut client = Client::builder()
             .redirect(Policy::none())
             .connect_timeout(endpoint.timeouts.connect)
-            .pool_idle_timeout(Duration::from_secs(60))
+            .pool_idle_timeout(Duration::from_mins(1))
             .tcp_nodelay(true);
         if url.scheme() == "http" {
             // A proxy would read the key and the question.
