@@ -46,6 +46,8 @@ pub enum Fault {
     RelaySkipsTheHorizon,
     /// Redirects of a webhook receiver are followed.
     WebhookFollowsRedirects,
+    /// A failed request to a model is always sent again.
+    RetriesWithoutBudget,
 }
 
 impl Fault {
@@ -71,6 +73,7 @@ impl Fault {
         (Self::GuessesNotCounted, "guesses_not_counted"),
         (Self::RelaySkipsTheHorizon, "relay_skips_the_horizon"),
         (Self::WebhookFollowsRedirects, "webhook_follows_redirects"),
+        (Self::RetriesWithoutBudget, "retries_without_budget"),
     ];
 
     /// Whether this is the fault that the process was started with.

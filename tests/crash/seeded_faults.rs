@@ -16,6 +16,7 @@ const FROZEN: &str = "jobs::a_worker_that_was_frozen_past_its_lease_ends_no_job_
 const CLOCKS: &str = "jobs::clocks_that_are_wrong_by_an_hour_end_no_lease_early_and_give_no_job_twice";
 
 const ORDER: &str = "relay_order::no_event_is_missed_or_reordered_however_late_it_commits";
+const BROWN_OUT: &str = "model_brownout::nearly_everybody_is_answered_while_a_provider_browns_out";
 const SSRF: &str = "ssrf::no_byte_reaches_an_address_inside_the_house";
 
 /// The battery that must catch a fault.
@@ -35,6 +36,7 @@ fn battery(fault: Fault) -> (&'static str, &'static str) {
         Fault::LeaseByServiceClock | Fault::ClaimOutsideTransaction => ("R13", CLOCKS),
         Fault::RelaySkipsTheHorizon => ("R9", ORDER),
         Fault::WebhookFollowsRedirects => ("S4", SSRF),
+        Fault::RetriesWithoutBudget => ("R11", BROWN_OUT),
         Fault::AnyAudience | Fault::TokenSignatureIgnored | Fault::GuessesNotCounted => ("S7", TOKENS),
     }
 }

@@ -6,6 +6,7 @@ mod model_server;
 
 mod anthropic;
 mod chain;
+mod metrics;
 mod openai;
 mod transport;
 mod world;

@@ -127,3 +127,51 @@ impl Models {
         missing
     }
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use crate::config::{Config, ConfigErrors, Sources, load};
+
+    fn read(toml: &str) -> Result<(Config, Vec<String>), ConfigErrors> {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), toml).unwrap();
+        let loaded = load(&Sources { file: Some(file.path().to_owned()), ..Sources::default() })?;
+        Ok((loaded.config, loaded.effective.into_iter().map(|one| one.shown).collect()))
+    }
+
+    #[test]
+    fn a_provider_in_the_chain_needs_address_key_model_and_price() {
+        let errors = read("[models]\nchain = [\"openai\", \"compatible\", \"offline\"]").unwrap_err().0;
+        let text = ConfigErrors(errors.clone()).to_string();
+        for key in ["openai.api_key", "openai.model", "compatible.base_url", "compatible.model"] {
+            assert!(text.contains(&format!("models.{key}")), "{text}");
+        }
+        assert_eq!(errors.len(), 4, "{text}");
+        let without = "[models]\nchain = [\"anthropic\"]\n[models.anthropic]\nmodel = \"m\"\napi_key = \"secret-key\"";
+        let text = read(without).unwrap_err().to_string();
+        assert!(text.contains("models.prices") && text.contains("\"m\"") && !text.contains("secret-key"), "{text}");
+        let with = without.replacen("[models]", "[models]\nprices = [\"m=3/0.3/3.75/15\"]", 1);
+        let (config, shown) = read(&with).unwrap();
+        let prices = config.models.price_table(["offline".to_owned()]);
+        assert_eq!(prices.price("m").map(|price| price.output), Ok(15_000_000_000));
+        assert!(prices.price("offline").is_ok() && prices.price("other").is_err());
+        assert!(shown.iter().all(|shown| !shown.contains("secret-key")));
+        assert!(read("").is_ok(), "the offline model needs nothing");
+    }
+
+    #[test]
+    fn a_chain_names_each_provider_once_and_prices_are_read_exactly() {
+        for wrong in [
+            "chain = []",
+            "chain = [\"offline\", \"offline\"]",
+            "chain = [\"gpt\"]",
+            "prices = [\"m=3\"]",
+            "prices = [\"=1/1/1/1\"]",
+            "prices = [\"m=1/1/1/-1\"]",
+        ] {
+            assert!(read(&format!("[models]\n{wrong}")).is_err(), "{wrong}");
+        }
+        assert!(read("[models]\nprices = [\"org/m=x=1/0.1/1.25/2.000000001\"]").is_ok());
+    }
+}
