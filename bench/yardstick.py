@@ -42,7 +42,7 @@ class Yardstick:
             13: ":due_at", 14: "NULL", 15: "now()", 16: "NULL", 17: "(:audit_seq::bigint + 1)", 18: ":hash",
             19: "now()", 20: ":principal", 21: ":action", 22: "'allowed'", 23: ":record", 24: ":hash", 25: EVENT,
             26: ":type", 27: ":traceparent", 28: ":data", 29: ":k", 30: ":hash", 31: "200", 32: ":etag", 33: "NULL",
-            34: ":body", 35: "(now() + interval '1 day')",
+            34: ":body", 35: "(now() + interval '1 day')", 36: "NULL", 37: "NULL", 38: "NULL", 39: "NULL", 40: "NULL",
         })  # fmt: skip
         return self._run(_load(":principal", ":k") + "\n\\gset\n" + change + ";\n", seconds, self._row())
 

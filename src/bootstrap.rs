@@ -21,13 +21,14 @@ use crate::adapters::object_store::{S3Settings, open as open_store};
 use crate::adapters::postgres::health::{DatabaseProbe, RowSecurityProbe};
 use crate::adapters::postgres::open::{OpenDatabase, OpenSettings, open};
 use crate::adapters::postgres::{
-    Lane, PgAuditStore, PgBulkStore, PgCaseReader, PgCaseStore, PgEventFeed, PgEvidenceIndex, PgJobStore, PgKeyStore,
-    PgTenancyStore, Pool, pool, server_statistics,
+    Lane, PgAuditStore, PgBulkStore, PgCalendarStore, PgCaseReader, PgCaseStore, PgEventFeed, PgEvidenceIndex,
+    PgJobStore, PgKeyStore, PgTenancyStore, Pool, pool, server_statistics,
 };
 use crate::adapters::system::{Ed25519Signer, SystemClock, SystemRandomness, secret_file};
-use crate::application::cases::CaseWriting;
+use crate::application::cases::calendars::CALENDAR_AGE;
 use crate::application::cases::export_cases::ExportCases;
 use crate::application::cases::import_cases::ImportCases;
+use crate::application::cases::{Calendars, CaseWriting};
 use crate::application::events::wakeups::Wakeups;
 use crate::application::jobs::Registry;
 use crate::application::ports::health::HealthProbe;
@@ -54,6 +55,8 @@ pub struct Parts {
     pub clock: Arc<dyn Clock>,
     /// Reading cases.
     pub cases: Arc<dyn CaseReader>,
+    /// What deadlines are reckoned by.
+    pub calendars: Calendars,
     /// Hints that an event was committed.
     pub wakeups: Wakeups,
     /// Where events go inside the house, besides what the configuration names.
@@ -67,7 +70,9 @@ impl Parts {
         let lane = Lane::beside(&pool);
         let cases = Arc::new(PgCaseReader::new(pool.clone(), lane.clone()));
         let clock = Arc::new(SystemClock::new());
-        Self { clock, cases, wakeups: Wakeups::default(), sinks: Vec::new(), embedding: Arc::default(), pool, lane }
+        let calendars = Calendars::new(Arc::new(PgCalendarStore::new(pool.clone())), CALENDAR_AGE);
+        let (wakeups, embedding) = (Wakeups::default(), Arc::default());
+        Self { clock, cases, calendars, wakeups, sinks: Vec::new(), embedding, pool, lane }
     }
 
     /// The one way to write cases.
@@ -75,6 +80,7 @@ impl Parts {
         CaseWriting {
             store: Arc::new(PgCaseStore::new(self.pool.clone(), self.lane.clone())),
             clock: self.clock.clone(),
+            calendars: self.calendars.clone(),
             key_lifetime: time::Duration::hours(i64::from(config.idempotency.ttl_hours)),
             wakeups: self.wakeups.clone(),
         }

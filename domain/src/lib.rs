@@ -5,7 +5,7 @@
 //! 1. [`ids`]: the identifiers, one type each, so that a tenant can never be passed for a case.
 //! 2. [`principal`]: who acts (roles, actors) and what an API key may be used for (scopes).
 //! 3. [`text`]: bounded text, parsed once at the edge.
-//! 4. [`case`]: the case itself, its transition table, guards, deadlines, visibility and events.
+//! 4. [`calendar`]: working days. [`case`]: the case itself, its transition table, guards, deadlines, visibility and events.
 //! 5. [`audit`]: the audit record, its canonical form and the hash chain that makes tampering evident.
 //! 6. [`idempotency`]: keys and fingerprints of requests.
 //! 7. [`tenancy`]: tenants, principals and API keys, and which roles and scopes may be granted.
@@ -19,6 +19,7 @@
 pub mod answer;
 pub mod audit;
 pub mod budget;
+pub mod calendar;
 pub mod case;
 pub mod document;
 pub mod idempotency;

@@ -46,10 +46,10 @@ pub enum UseCaseError {
     #[error("a request with this Idempotency-Key is running right now")]
     KeyInFlight,
     /// The client did not say which version it saw.
-    #[error("say which version you saw: send If-Match with the case's ETag")]
+    #[error("say which version you saw: send If-Match with the ETag you got")]
     PreconditionRequired,
     /// The client saw another version.
-    #[error("the case is at version {current_version}, not at the one you named")]
+    #[error("it is at version {current_version}, not at the one you named")]
     PreconditionFailed {
         /// The version to GET and look at.
         current_version: u64,

@@ -9,18 +9,19 @@ use tokio_util::sync::CancellationToken;
 
 use super::Parts;
 use crate::adapters::nats::{Link, NatsSink};
-use crate::adapters::postgres::{PgAnswerStore, PgHousekeeping, PgJobQueue, PgUsageLedger};
+use crate::adapters::postgres::{PgAnswerStore, PgDeadlineWatch, PgHousekeeping, PgJobQueue, PgUsageLedger};
 use crate::adapters::system::SystemRandomness;
 use crate::application::jobs::answer_upkeep::{PurgeAnswers, SettleLostCalls};
+use crate::application::jobs::deadlines::{EscalateBreachedCase, WatchDeadlines};
 use crate::application::jobs::maintenance::{
     self, PurgeFinishedJobs, PurgeIdempotencyKeys, SignCheckpoint, SweepEvidence, VerifyAudit,
 };
 use crate::application::jobs::probe::Probe;
 use crate::application::jobs::{JobHandler, Registry};
-use crate::application::ports::{EventSink, JobQueue};
+use crate::application::ports::{DeadlineWatch, EventSink, JobQueue};
 use crate::config::Config;
 use crate::entrypoints::worker::relay::{self, HintListener, RelayService};
-use crate::entrypoints::worker::{JobRunner, JobUpkeep, RunnerSettings, Service, Tools, Worker};
+use crate::entrypoints::worker::{JobRunner, JobUpkeep, OverdueGauge, RunnerSettings, Service, Tools, Worker};
 
 /// The part of the grace period that background work gets; the rest is for closing connections and flushing telemetry.
 const SHARE_OF_GRACE: f64 = 0.8;
@@ -59,13 +60,19 @@ fn services(parts: &Parts, config: &Config, broker: Option<&Arc<Link>>) -> anyho
     };
     let randomness = Arc::new(SystemRandomness);
     let runner = JobRunner(Tools { queue, registry, ids: parts.clock.clone(), randomness, settings });
+    let overdue = OverdueGauge { watch: deadline_watch(parts), clock: parts.clock.clone() };
     let relay = RelayService(parts.relay(config, sinks(parts, broker))?);
-    let mut services: Vec<Arc<dyn Service>> = vec![Arc::new(runner), Arc::new(upkeep), Arc::new(relay)];
+    let mut services: Vec<Arc<dyn Service>> =
+        vec![Arc::new(runner), Arc::new(upkeep), Arc::new(relay), Arc::new(overdue)];
     if config.relay.hints {
         let (channel, wakeups) = (parts.wakeup_channel(), parts.wakeups.clone());
         services.push(Arc::new(HintListener { channel, wakeups }));
     }
     Ok(services)
+}
+
+fn deadline_watch(parts: &Parts) -> Arc<dyn DeadlineWatch> {
+    Arc::new(PgDeadlineWatch::new(parts.pool.clone()))
 }
 
 /// Every kind of job. A new one is a line here.
@@ -88,6 +95,8 @@ pub(super) fn registry(parts: &Parts, config: &Config) -> anyhow::Result<Registr
         }),
         Arc::new(SweepEvidence { blobs: parts.blobs(config)?, index: parts.evidence(), clock: clock.clone() }),
         Arc::new(VerifyAudit { audit: parts.audit(), signer: parts.signer(config)? }),
+        Arc::new(WatchDeadlines { watch: deadline_watch(parts), writing: parts.writing(config) }),
+        Arc::new(EscalateBreachedCase { writing: parts.writing(config) }),
         Arc::new(SignCheckpoint { audit: parts.audit(), signer: parts.signer(config)?, clock }),
     ];
     Ok(Registry::new(handlers)?)

@@ -12,6 +12,7 @@ pub const PARTS: &[(&str, &[Metric])] = &[
     ("What the service stands on", super::dependencies::METRICS),
     ("Events", super::delivery::METRICS),
     ("Jobs", super::jobs::METRICS),
+    ("Deadlines", super::deadlines::METRICS),
     ("Retrieval", super::retrieval::METRICS),
     ("Language models", super::gen_ai::METRICS),
     ("The process", super::process::METRICS),

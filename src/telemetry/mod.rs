@@ -6,6 +6,7 @@
 pub mod business;
 pub mod catalogue;
 mod context;
+pub mod deadlines;
 pub mod delivery;
 pub mod dependencies;
 pub mod disk;

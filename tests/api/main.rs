@@ -3,6 +3,8 @@
 
 #[path = "../support/mod.rs"]
 mod database_support;
+#[path = "../application/fakes/clock.rs"]
+mod frozen_clock;
 #[path = "../support/issuer.rs"]
 mod issuer;
 #[path = "../support/receiver.rs"]
@@ -15,6 +17,7 @@ mod audit_trail;
 mod bad_input;
 mod case_lists;
 mod concurrency;
+mod deadlines;
 mod documents;
 mod event_feed;
 mod event_stream;

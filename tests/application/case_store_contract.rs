@@ -15,7 +15,7 @@ use docket::application::ports::case_store::{
 use docket::application::ports::{CaseReader, CaseStore};
 use docket::application::request::{Caller, Claim, Rendered};
 use docket_domain::audit::Outcome;
-use docket_domain::case::{Case, EventType, LinkKind, NewCase, State, fields};
+use docket_domain::case::{Case, EventType, LinkKind, NewCase, Notices, State, fields};
 use docket_domain::ids::{CaseId, LinkId, NoteId, TenantId};
 use sqlx::PgPool;
 use time::macros::datetime;
@@ -174,6 +174,13 @@ async fn what_is_committed_is_loaded_whole(site: &Site) {
             deadline_extended: true,
             due_at: Some(NOW + Duration::days(3)),
             clock_paused_at: Some(NOW),
+            notices: Notices {
+                working_seconds: Some(864_000),
+                warned_75_at: Some(NOW - Duration::hours(3)),
+                warned_90_at: Some(NOW - Duration::hours(2)),
+                breached_at: Some(NOW - Duration::hours(1)),
+                next_at: Some(NOW + Duration::hours(1)),
+            },
             updated_at: NOW,
             closed_at: Some(NOW),
             ..stored.case.clone()

@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
-use docket::application::cases::CaseWriting;
 use docket::application::cases::create_case::create_case;
 use docket::application::cases::transition_case::{TransitionCommand, action_name, transition_case};
 use docket::application::cases::unit_of_work::ChangeRequest;
+use docket::application::cases::{Calendars, CaseWriting};
 use docket::application::error::{Invalid, UseCaseError};
 use docket::application::events::wakeups::Wakeups;
 use docket::application::request::{Caller, Claim, IfMatch, Written};
@@ -16,7 +16,7 @@ use docket_domain::principal::{Actor, PrincipalKind, Role, Roles, Scope};
 use time::Duration;
 use uuid::Uuid;
 
-use super::fakes::{FrozenClock, MemoryStore, PlainPresenter};
+use super::fakes::{FrozenClock, MemoryCalendars, MemoryStore, PlainPresenter};
 
 /// What every use case ends with.
 pub type Outcome = Result<Written, UseCaseError>;
@@ -76,6 +76,7 @@ pub fn new_case(reference: &str) -> NewCase {
 pub struct Desk {
     pub store: Arc<MemoryStore>,
     pub clock: Arc<FrozenClock>,
+    pub calendars: Arc<MemoryCalendars>,
     pub writing: CaseWriting,
 }
 
@@ -112,13 +113,15 @@ impl Desk {
     /// An empty desk; answers are remembered for a day.
     pub fn new() -> Self {
         let (store, clock) = (Arc::new(MemoryStore::default()), Arc::new(FrozenClock::new()));
+        let calendars = Arc::new(MemoryCalendars::default());
         let writing = CaseWriting {
             store: store.clone(),
             clock: clock.clone(),
+            calendars: Calendars::new(calendars.clone(), std::time::Duration::from_secs(60)),
             key_lifetime: Duration::hours(24),
             wakeups: Wakeups::default(),
         };
-        Self { store, clock, writing }
+        Self { store, clock, calendars, writing }
     }
 
     /// Creates a case by the use case.

@@ -12,6 +12,7 @@ mod answers;
 mod authentication;
 mod case_store_contract;
 mod contention;
+mod deadlines;
 mod denials;
 mod desk;
 mod dry_run;

@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use time::OffsetDateTime;
 
+use super::deadline::Notices;
 use super::names::{Confidentiality, Severity, State};
 use crate::ids::{CaseId, PrincipalId, TenantId};
 
@@ -52,6 +53,9 @@ pub struct Case {
     /// Since when the clock stands still, if it does.
     #[serde(with = "time::serde::rfc3339::option")]
     pub clock_paused_at: Option<OffsetDateTime>,
+    /// What was told of the deadline, and when the next thing is to be told.
+    #[serde(default)]
+    pub notices: Notices,
     /// When the matter was opened (may lie long before `created_at` for imported cases).
     #[serde(with = "time::serde::rfc3339")]
     pub opened_at: OffsetDateTime,

@@ -214,7 +214,7 @@ fn apply(
     next.state = row.to;
     next.updated_at = now;
     match row.command {
-        Command::Submit => next.due_at = Some(deadline::due_at(now, case.severity, calendar)),
+        Command::Submit => deadline::begin(&mut next, now, calendar),
         Command::RequestInformation => next.open_information_requests += 1,
         Command::ReceiveInformation => next.open_information_requests -= 1,
         Command::ProposeDecision => {
@@ -225,35 +225,24 @@ fn apply(
         Command::Reopen => {
             forget_decision(&mut next);
             // The matter begins anew: the old deadline says nothing about it, and neither does its extension.
-            next.due_at = Some(deadline::due_at(now, case.severity, calendar));
             next.deadline_extended = false;
             next.clock_paused_at = None;
+            deadline::begin(&mut next, now, calendar);
         }
         Command::ExtendDeadline => {
-            next.due_at = input.due_at;
-            next.deadline_extended = true;
+            if let Some(due) = input.due_at {
+                deadline::extend(&mut next, due, now, calendar);
+            }
         }
         Command::Assign => next.assignee_id = input.assignee_id,
         _ => {}
     }
     next.closed_at = next.state.is_terminal().then_some(case.closed_at.unwrap_or(now));
-    keep_clock(&mut next, now);
+    deadline::keep_clock(case.state, &mut next, now, calendar);
     next
 }
 
 fn forget_decision(next: &mut Case) {
     next.proposed_by = None;
     next.decision = None;
-}
-
-/// The clock stands still exactly while the case awaits information.
-fn keep_clock(next: &mut Case, now: OffsetDateTime) {
-    match (next.state == State::AwaitingInformation, next.clock_paused_at) {
-        (true, None) => next.clock_paused_at = Some(now),
-        (false, Some(paused_at)) => {
-            next.due_at = next.due_at.map(|due| deadline::resume(due, paused_at, now));
-            next.clock_paused_at = None;
-        }
-        _ => {}
-    }
 }

@@ -40,6 +40,12 @@ named_enum! {
         CaseWithdrawn = "case.withdrawn",
         /// The deadline was extended.
         CaseDeadlineExtended = "case.deadline_extended",
+        /// 75 % of the deadline's working time was used up.
+        CaseDeadlineWarned75 = "case.deadline_warned_75",
+        /// 90 % of the deadline's working time was used up.
+        CaseDeadlineWarned90 = "case.deadline_warned_90",
+        /// The deadline passed without a decision.
+        CaseDeadlineBreached = "case.deadline_breached",
         /// Someone became responsible.
         CaseAssigned = "case.assigned",
         /// A note was added.
@@ -48,6 +54,19 @@ named_enum! {
         CaseEvidenceAdded = "case.evidence_added",
         /// The case was linked to another.
         CaseLinked = "case.linked",
+    }
+}
+
+impl EventType {
+    /// Whether it tells that a deadline moved, comes near or passed: then it says when the case is due.
+    pub const fn is_about_deadline(self) -> bool {
+        matches!(
+            self,
+            Self::CaseDeadlineExtended
+                | Self::CaseDeadlineWarned75
+                | Self::CaseDeadlineWarned90
+                | Self::CaseDeadlineBreached
+        )
     }
 }
 

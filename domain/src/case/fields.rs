@@ -91,6 +91,7 @@ pub fn create(id: CaseId, new: NewCase, actor: &Actor, now: OffsetDateTime) -> R
         deadline_extended: false,
         due_at: None,
         clock_paused_at: None,
+        notices: deadline::Notices::default(),
         opened_at: now,
         created_at: now,
         updated_at: now,
@@ -151,9 +152,11 @@ pub fn edit(
     replace(&mut next.attributes, attributes);
     if let Some(severity) = severity.filter(|severity| *severity != case.severity) {
         next.severity = severity;
-        next.due_at = case.due_at.map(|_| deadline::due_at(now, severity, calendar));
         // The new deadline counts from now, so a pause that began earlier must not be added to it a second time.
         next.clock_paused_at = case.clock_paused_at.map(|_| now);
+        if case.due_at.is_some() {
+            deadline::begin(&mut next, now, calendar);
+        }
     }
     Ok(next)
 }

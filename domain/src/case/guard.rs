@@ -138,7 +138,7 @@ impl Guard {
             }),
             Self::BeforeExpiry => match case.due_at {
                 None => Err("the case has no deadline yet".to_owned()),
-                Some(due) => holds(case.clock_paused_at.is_some() || facts.now < due, || {
+                Some(due) => holds(case.clock_paused_at.unwrap_or(facts.now) < due, || {
                     format!("the deadline passed at {due}; it can be extended only before it passes")
                 }),
             },

@@ -16,6 +16,7 @@ pub mod transitions;
 pub mod visibility;
 
 pub use aggregate::Case;
+pub use deadline::{Notice, Notices};
 pub use decide::{CommandInput, Refusal, decide, verdicts};
 pub use event::EventType;
 pub use fields::{CaseChanges, NewCase};

@@ -157,13 +157,15 @@ fn an_assignment_changes_the_assignee_and_nothing_else_of_the_matter() {
 
 #[test]
 fn the_time_a_question_is_out_does_not_count() {
-    let asked = apply(&case_in(State::UnderReview), Command::RequestInformation, NOW);
-    assert_eq!((asked.clock_paused_at, asked.open_information_requests), (Some(NOW), 1));
-    let later = NOW + Duration::hours(30);
+    // Monday: on the Saturday of this world no working time would be lost.
+    let now = NOW + Duration::days(2);
+    let asked = apply(&case_in(State::UnderReview), Command::RequestInformation, now);
+    assert_eq!((asked.clock_paused_at, asked.open_information_requests), (Some(now), 1));
+    let later = now + Duration::hours(6);
     let again = apply(&asked, Command::RequestInformation, later);
-    assert_eq!((again.clock_paused_at, again.open_information_requests), (Some(NOW), 2), "one pause, two questions");
+    assert_eq!((again.clock_paused_at, again.open_information_requests), (Some(now), 2), "one pause, two questions");
     let answered = apply(&again, Command::ReceiveInformation, later);
-    assert_eq!(answered.due_at, asked.due_at.map(|due| due + Duration::hours(30)));
+    assert_eq!(answered.due_at, asked.due_at.map(|due| due + Duration::hours(6)));
     assert_eq!((answered.clock_paused_at, answered.open_information_requests), (None, 1));
 }
 
@@ -174,8 +176,9 @@ fn a_severity_changed_while_a_question_is_out_counts_the_pause_from_the_change_o
     let edited = edit(&paused, changes, &player(Role::Supervisor), NOW, &Calendar::default()).expect("allowed");
     let due = due_at(NOW, Severity::Critical, &Calendar::default());
     assert_eq!(edited.due_at, Some(due));
-    let answered = apply(&edited, Command::ReceiveInformation, NOW + Duration::hours(1));
-    assert_eq!(answered.due_at, Some(due + Duration::hours(1)), "the days before the change are in the new deadline");
+    // From Saturday to Monday at 11: eleven hours of working time.
+    let answered = apply(&edited, Command::ReceiveInformation, NOW + Duration::hours(49));
+    assert_eq!(answered.due_at, Some(due + Duration::hours(11)), "the days before the change are in the new deadline");
 }
 
 #[test]

@@ -7,6 +7,7 @@
 mod audit_trail;
 mod authorization;
 mod chunking;
+mod deadlines;
 mod delivery;
 mod fields;
 mod guards;

@@ -31,8 +31,9 @@ fn page() -> String {
         let _ = writeln!(page, "| {severity} | {} |", working_days(*severity));
     }
     page.push_str(concat!(
-        "\nThe clock stands still exactly while a case is in `awaiting_information`; the due date moves by the length of the pause.\n",
-        "Reopening sets a new due date, counted from that moment, and gives the one extension back.\n"
+        "\nThe clock stands still exactly while a case is in `awaiting_information`; the due date moves by the working time of the pause.\n",
+        "Reopening sets a new due date, counted from that moment, and gives the one extension back.\n",
+        "Warnings, the breach and the calendar: [deadlines](deadlines.md).\n"
     ));
     page + TABLE + &diagram::markdown_table()
 }

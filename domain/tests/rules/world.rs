@@ -1,5 +1,6 @@
 //! A small world to decide in: fixed people, one case, and inputs that every guard is content with.
 
+use docket_domain::case::deadline::Notices;
 use docket_domain::case::{Case, Command, CommandInput, Confidentiality, Severity, State};
 use docket_domain::ids::{CaseId, EvidenceId, PrincipalId, TenantId};
 use docket_domain::principal::{Actor, PrincipalKind, Role, Roles, Scope};
@@ -63,6 +64,7 @@ pub fn case_in(state: State) -> Case {
         deadline_extended: false,
         due_at: submitted.then_some(NOW + Duration::days(20)),
         clock_paused_at: (state == State::AwaitingInformation).then_some(earlier),
+        notices: Notices::default(),
         opened_at: earlier,
         created_at: earlier,
         updated_at: earlier,

@@ -29,6 +29,11 @@ pub struct Columns<'a> {
     pub deadlines_extended: Vec<bool>,
     pub due_at: Vec<Option<OffsetDateTime>>,
     pub clock_paused_at: Vec<Option<OffsetDateTime>>,
+    pub deadline_seconds: Vec<Option<i64>>,
+    pub warned_75_at: Vec<Option<OffsetDateTime>>,
+    pub warned_90_at: Vec<Option<OffsetDateTime>>,
+    pub breached_at: Vec<Option<OffsetDateTime>>,
+    pub next_notice_at: Vec<Option<OffsetDateTime>>,
     pub opened_at: Vec<OffsetDateTime>,
     pub updated_at: Vec<OffsetDateTime>,
     pub closed_at: Vec<Option<OffsetDateTime>>,
@@ -72,6 +77,11 @@ impl<'a> Columns<'a> {
         self.deadlines_extended.push(case.deadline_extended);
         self.due_at.push(case.due_at);
         self.clock_paused_at.push(case.clock_paused_at);
+        self.deadline_seconds.push(case.notices.working_seconds.map(signed));
+        self.warned_75_at.push(case.notices.warned_75_at);
+        self.warned_90_at.push(case.notices.warned_90_at);
+        self.breached_at.push(case.notices.breached_at);
+        self.next_notice_at.push(case.notices.next_at);
         self.opened_at.push(case.opened_at);
         self.updated_at.push(case.updated_at);
         self.closed_at.push(case.closed_at);

@@ -64,7 +64,8 @@ impl BulkStore for PgBulkStore {
              SELECT c.id, c.tenant_id, c.reference, c.version, c.state, c.severity, c.confidentiality, c.title,
                     c.narrative, c.respondent, c.case_type, c.reporter_id, c.assignee_id, c.proposed_by, c.decision,
                     c.open_information_requests, c.legal_hold, c.deadline_extended, c.due_at, c.clock_paused_at,
-                    c.opened_at, c.created_at, c.updated_at, c.closed_at, c.attributes, c.audit_seq, c.audit_head
+                    c.opened_at, c.created_at, c.updated_at, c.closed_at, c.attributes, c.audit_seq, c.audit_head,
+                    c.deadline_seconds, c.warned_75_at, c.warned_90_at, c.breached_at, c.next_notice_at
              FROM docket.cases c
              WHERE (SELECT ready FROM context) AND c.tenant_id = $1::text::uuid AND c.reference = ANY($2)",
             tenant.to_string(),
@@ -109,7 +110,8 @@ impl BulkStore for PgBulkStore {
              SELECT c.id, c.tenant_id, c.reference, c.version, c.state, c.severity, c.confidentiality, c.title,
                     c.narrative, c.respondent, c.case_type, c.reporter_id, c.assignee_id, c.proposed_by, c.decision,
                     c.open_information_requests, c.legal_hold, c.deadline_extended, c.due_at, c.clock_paused_at,
-                    c.opened_at, c.created_at, c.updated_at, c.closed_at, c.attributes, c.audit_seq, c.audit_head
+                    c.opened_at, c.created_at, c.updated_at, c.closed_at, c.attributes, c.audit_seq, c.audit_head,
+                    c.deadline_seconds, c.warned_75_at, c.warned_90_at, c.breached_at, c.next_notice_at
              FROM docket.cases c
              WHERE (SELECT ready FROM context) AND c.tenant_id = $1::text::uuid
                AND c.id > $2 AND (cardinality($3::text[]) = 0 OR c.state = ANY($3))
@@ -262,6 +264,8 @@ async fn insert(connection: &mut PgConnection, writes: &[CaseWrite], first: &Cas
         &first.decided_on.1.hash[..],
         event_type(first),
         traceparent(first),
+        &columns.deadline_seconds as &[Option<i64>],
+        &columns.next_notice_at as &[Option<OffsetDateTime>],
     )
     .execute(connection)
     .await?;
@@ -305,6 +309,11 @@ async fn update(connection: &mut PgConnection, writes: &[CaseWrite], first: &Cas
         first.audit.action,
         event_type(first),
         traceparent(first),
+        &columns.deadline_seconds as &[Option<i64>],
+        &columns.warned_75_at as &[Option<OffsetDateTime>],
+        &columns.warned_90_at as &[Option<OffsetDateTime>],
+        &columns.breached_at as &[Option<OffsetDateTime>],
+        &columns.next_notice_at as &[Option<OffsetDateTime>],
     )
     .fetch_one(connection)
     .await

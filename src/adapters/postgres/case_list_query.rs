@@ -198,6 +198,11 @@ fn push_filter(query: &mut QueryBuilder<Postgres>, filter: &CaseFilter) {
     if let Some(before) = filter.due_before {
         query.push(" AND closed_at IS NULL AND due_at < ").push_bind(before);
     }
+    if let Some(now) = filter.overdue_at {
+        // Twice: the first in the words of the index of open cases by deadline, the second for clocks that stand still.
+        query.push(" AND closed_at IS NULL AND state <> 'decided' AND due_at < ").push_bind(now);
+        query.push(" AND due_at < coalesce(clock_paused_at, ").push_bind(now).push(")");
+    }
 }
 
 fn push_words(query: &mut QueryBuilder<Postgres>, viewer: Viewer, filter: &CaseFilter) {

@@ -1,7 +1,7 @@
 //! One row of `docket.cases` and its way into the domain.
 
 use docket_domain::audit::ChainHead;
-use docket_domain::case::Case;
+use docket_domain::case::{Case, Notices};
 use docket_domain::ids::{CaseId, PrincipalId, TenantId};
 use serde_json::Value;
 use time::OffsetDateTime;
@@ -42,13 +42,18 @@ pub struct CaseRow {
     pub attributes: Value,
     pub audit_seq: i64,
     pub audit_head: Vec<u8>,
+    pub deadline_seconds: Option<i64>,
+    pub warned_75_at: Option<OffsetDateTime>,
+    pub warned_90_at: Option<OffsetDateTime>,
+    pub breached_at: Option<OffsetDateTime>,
+    pub next_notice_at: Option<OffsetDateTime>,
 }
 
 /// What a dynamic query selects to fill a [`CaseRow`].
 pub const CASE_COLUMNS: &str = "id, tenant_id, reference, version, state, severity, confidentiality, title, narrative, \
     respondent, case_type, reporter_id, assignee_id, proposed_by, decision, open_information_requests, legal_hold, \
     deadline_extended, due_at, clock_paused_at, opened_at, created_at, updated_at, closed_at, attributes, audit_seq, \
-    audit_head";
+    audit_head, deadline_seconds, warned_75_at, warned_90_at, breached_at, next_notice_at";
 
 /// Fills a [`CaseRow`] from a checked query's record, which has the same field names but a type of its own.
 macro_rules! case_row {
@@ -81,6 +86,11 @@ macro_rules! case_row {
             attributes: $record.attributes,
             audit_seq: $record.audit_seq,
             audit_head: $record.audit_head,
+            deadline_seconds: $record.deadline_seconds,
+            warned_75_at: $record.warned_75_at,
+            warned_90_at: $record.warned_90_at,
+            breached_at: $record.breached_at,
+            next_notice_at: $record.next_notice_at,
         }
     };
 }
@@ -115,6 +125,13 @@ impl TryFrom<CaseRow> for StoredCase {
             deadline_extended: row.deadline_extended,
             due_at: row.due_at,
             clock_paused_at: row.clock_paused_at,
+            notices: Notices {
+                working_seconds: row.deadline_seconds.map(unsigned),
+                warned_75_at: row.warned_75_at,
+                warned_90_at: row.warned_90_at,
+                breached_at: row.breached_at,
+                next_at: row.next_notice_at,
+            },
             opened_at: row.opened_at,
             created_at: row.created_at,
             updated_at: row.updated_at,

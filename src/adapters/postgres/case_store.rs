@@ -205,6 +205,11 @@ async fn change(connection: &mut PgConnection, write: &CaseWrite) -> Result<Comm
         answer.and_then(|answer| answer.rendered.location.as_deref()),
         answer.map(|answer| answer.rendered.body.as_str()),
         answer.map(|answer| answer.expires_at),
+        case.notices.working_seconds.map(signed),
+        case.notices.warned_75_at,
+        case.notices.warned_90_at,
+        case.notices.breached_at,
+        case.notices.next_at,
     )
     .fetch_one(connection)
     .await?;

@@ -9,6 +9,7 @@ use sqlx::{PgConnection, PgPool};
 use time::OffsetDateTime;
 use uuid::Uuid;
 
+use super::calendar_store;
 use super::case_row::signed;
 use super::case_store::PgCaseStore;
 use super::delivery_effects;
@@ -260,6 +261,7 @@ async fn change_tenancy(connection: &mut PgConnection, tenant: TenantId, effect:
         .execute(connection)
         .await
         .map(drop),
+        Effect::SetCalendar(calendar) => calendar_store::replace(connection, tenant, calendar).await,
         Effect::Delivery(effect) => delivery_effects::apply(connection, tenant, effect).await,
     }
 }

@@ -1,6 +1,6 @@
 //! A validated row, and what it makes of a new or an existing case.
 
-use docket_domain::case::{Case, Confidentiality, Severity, State, deadline};
+use docket_domain::case::{Case, Confidentiality, Notices, Severity, State, deadline};
 use docket_domain::ids::{CaseId, PrincipalId, TenantId};
 use serde_json::{Map, Value};
 use time::OffsetDateTime;
@@ -79,6 +79,7 @@ impl ImportRecord {
             deadline_extended: false,
             due_at: None,
             clock_paused_at: waiting.then_some(now),
+            notices: Notices::default(),
             opened_at: self.opened_at,
             created_at: now,
             updated_at: now,
@@ -87,6 +88,7 @@ impl ImportRecord {
         };
         case.reference.clone_from(&self.reference);
         self.overwrite(&mut case);
+        deadline::adopt(&mut case, now, &deadline::Calendar::default());
         case
     }
 
@@ -96,6 +98,10 @@ impl ImportRecord {
         self.overwrite(&mut case);
         if case == *existing {
             return None;
+        }
+        let clock = |case: &Case| (case.state, case.due_at, case.clock_paused_at);
+        if clock(&case) != clock(existing) {
+            deadline::adopt(&mut case, now, &deadline::Calendar::default());
         }
         case.version += 1;
         case.updated_at = now;

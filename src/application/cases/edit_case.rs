@@ -1,6 +1,5 @@
 //! Edit a case: change its fields, or set and lift its legal hold.
 
-use docket_domain::case::deadline::Calendar;
 use docket_domain::case::{CaseChanges, EventType, fields};
 
 use super::unit_of_work::{CaseWriting, ChangeRequest, plain};
@@ -16,6 +15,7 @@ pub async fn edit_case(
 ) -> Result<Written, UseCaseError> {
     writing.require_write(&request).await?;
     let actor = &request.caller.actor;
+    let calendar = writing.calendars.rules(actor.tenant_id).await?;
     writing
         .change(
             request,
@@ -24,7 +24,7 @@ pub async fn edit_case(
                 // Who may change nothing here learns that, and not what was wrong with the input.
                 fields::may_edit(case, &request.caller.actor).map_err(UseCaseError::refused)?;
                 let changes = changes.clone().map_err(UseCaseError::Invalid)?;
-                let next = fields::edit(case, changes, &request.caller.actor, now, &Calendar::default())
+                let next = fields::edit(case, changes, &request.caller.actor, now, &calendar)
                     .map_err(UseCaseError::refused)?;
                 Ok(plain(RowChange::Fields, next, "case.update".to_owned(), EventType::CaseUpdated, None))
             },

@@ -1,6 +1,5 @@
 //! Transition a case: any command of the transition table, on any case, by the same path.
 
-use docket_domain::case::deadline::Calendar;
 use docket_domain::case::{Case, Command, CommandInput, EventType, LinkKind, Refusal, decide};
 use docket_domain::ids::{EvidenceId, LinkId, NoteId};
 use docket_domain::principal::Actor;
@@ -52,6 +51,7 @@ pub async fn transition_case(
     }
     let actor = &request.caller.actor;
     let ids = writing.clock.clone();
+    let calendar = writing.calendars.rules(actor.tenant_id).await?;
     let nobody = names_nobody(writing, command, actor).await?;
     let authorize = |case: &Case| decide::authorize(case, command.command, actor);
     writing
@@ -62,8 +62,7 @@ pub async fn transition_case(
             if command.file.is_some() {
                 input.evidence_id = Some(EvidenceId(row_id));
             }
-            let next = decide(case, command.command, &input, actor, now, &Calendar::default())
-                .map_err(UseCaseError::refused)?;
+            let next = decide(case, command.command, &input, actor, now, &calendar).map_err(UseCaseError::refused)?;
             if nobody {
                 let detail = "must be a principal of your tenant that is not disabled";
                 return Err(UseCaseError::Invalid(vec![Invalid::new("/assignee_id", detail)]));

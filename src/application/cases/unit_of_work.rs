@@ -21,6 +21,7 @@ use docket_domain::job::JobLease;
 use docket_domain::principal::Scope;
 use time::{Duration, OffsetDateTime};
 
+use super::calendars::Calendars;
 use super::write_draft::{self, Act, Decision};
 use crate::application::error::{Invalid, UseCaseError};
 use crate::application::events::wakeups::Wakeups;
@@ -31,7 +32,7 @@ use crate::faults::Fault;
 use crate::telemetry::business::{CASE_ACTS, IDEMPOTENCY, WRITE_RETRIES};
 
 /// How often a write begins again because the case or its chain moved under it.
-const ATTEMPTS: u32 = 8;
+pub(super) const ATTEMPTS: u32 = 8;
 
 /// The parts that every writing use case needs.
 #[derive(Clone)]
@@ -40,6 +41,8 @@ pub struct CaseWriting {
     pub store: Arc<dyn CaseStore>,
     /// The time and fresh ids.
     pub clock: Arc<dyn Clock>,
+    /// What deadlines are reckoned by.
+    pub calendars: Calendars,
     /// How long an answer is remembered under its key.
     pub key_lifetime: Duration,
     /// Who wants to hear that an event was committed.
@@ -291,7 +294,7 @@ impl CaseWriting {
         Ok(settled.then_some(UseCaseError::Refused { refusal, rendered: Some(rendered) }))
     }
 
-    fn act<'a>(
+    pub(super) fn act<'a>(
         &self,
         caller: &'a Caller,
         claim: Option<&'a Claim>,
@@ -305,7 +308,7 @@ impl CaseWriting {
 
     /// Whether the commit is done; false means begin again.
     #[allow(clippy::unused_self, reason = "reads as a step of the unit of work")]
-    fn settle(&self, write: &CaseWrite, commit: Commit) -> Result<bool, UseCaseError> {
+    pub(super) fn settle(&self, write: &CaseWrite, commit: Commit) -> Result<bool, UseCaseError> {
         match commit {
             Commit::Done => {
                 if write.event.is_some() {

@@ -7,6 +7,7 @@ use docket_domain::ids::{CaseId, EventId};
 use docket_domain::job::JobLease;
 use serde_json::{Value, json};
 use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
 use uuid::Uuid;
 
 use crate::application::ports::StoreError;
@@ -64,7 +65,7 @@ pub fn accepted(act: &Act<'_>, before: Option<&StoredCase>, decision: Decision) 
     let new = new.map_err(StoreError::internal)?;
     let (left, right, patch) = changes(&old, &new);
     let from = before.map(|stored| stored.case.state);
-    let data = json!({
+    let mut data = json!({
         "case_id": case.id,
         "version": case.version,
         "action": action,
@@ -72,6 +73,9 @@ pub fn accepted(act: &Act<'_>, before: Option<&StoredCase>, decision: Decision) 
         "to_state": case.state,
         "severity": case.severity,
     });
+    if event_type.is_some_and(EventType::is_about_deadline) {
+        data["due_at"] = json!(case.due_at.and_then(|due| due.format(&Rfc3339).ok()));
+    }
     let event = event_type.map(|event_type| NewEvent {
         id: EventId(act.event_id),
         event_type,

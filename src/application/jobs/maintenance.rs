@@ -28,6 +28,7 @@ pub fn schedules() -> Result<Vec<Schedule>, InvalidCron> {
         platform("purge_finished_jobs", "5 * * * *")?,
         platform("settle_lost_calls", "*/5 * * * *")?,
         platform("purge_answers", "25 3 * * *")?,
+        platform(super::deadlines::WATCH, "* * * * *")?,
         platform("sweep_evidence", "40 2 * * *")?,
         Schedule::new("sign_checkpoint", "10 1 * * *", "sign_checkpoint", json!({}), For::EachTenant)?,
         Schedule::new("verify_audit", "30 1 * * *", "verify_audit", json!({}), For::EachTenant)?,

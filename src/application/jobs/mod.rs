@@ -5,6 +5,7 @@
 
 pub mod administer;
 pub mod answer_upkeep;
+pub mod deadlines;
 pub mod handler;
 pub mod maintenance;
 pub mod probe;

@@ -43,6 +43,8 @@ pub struct CaseFilter {
     pub opened_before: Option<OffsetDateTime>,
     /// Due before (open cases only).
     pub due_before: Option<OffsetDateTime>,
+    /// Overdue at this instant: undecided, and past the deadline before the clock stopped, if it did.
+    pub overdue_at: Option<OffsetDateTime>,
     /// Words to find in title, respondent, narrative and reference (PostgreSQL `websearch_to_tsquery` syntax).
     pub text: Option<String>,
 }

@@ -2,6 +2,7 @@
 
 use async_trait::async_trait;
 use docket_domain::audit::{AuditRecord, ChainHead};
+use docket_domain::calendar::TenantCalendar;
 use docket_domain::ids::{ApiKeyId, CaseId, DestinationId, EndpointId, JobId, PrincipalId, TenantId};
 use docket_domain::job::JobKind;
 use docket_domain::tenancy::{ApiKey, Principal, Tenant};
@@ -34,6 +35,8 @@ pub enum Effect {
     },
     /// Expiry and revocation of a key change.
     EndKey(ApiKey),
+    /// Another working-day calendar.
+    SetCalendar(TenantCalendar),
     /// A new job; the act is decided anew when its unique key was taken meanwhile.
     EnqueueJob(NewJob),
     /// A waiting job ends, a running one is asked to; the act is decided anew when it ended meanwhile.

@@ -14,6 +14,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use docket_domain::audit::record::changes;
 use docket_domain::audit::{AuditRecord, ChainHead, Outcome, StateChange};
+use docket_domain::calendar::TenantCalendar;
 use docket_domain::ids::TenantId;
 use docket_domain::job::JobKind;
 use docket_domain::principal::{Role, Scope};
@@ -68,6 +69,8 @@ pub enum Subject {
         /// How many there were, counted up to a bound.
         dead: u64,
     },
+    /// The working-day calendar.
+    Calendar(TenantCalendar),
     /// Something about deliveries.
     Delivery(DeliverySubject),
 }
@@ -274,6 +277,7 @@ fn record(
             .map(|parts| serde_json::json!({"tenant": parts[0], "admin": parts[1], "api_key": parts[2]})),
         Subject::Principal(principal) => serde_json::to_value(principal),
         Subject::Key(key) => serde_json::to_value(key),
+        Subject::Calendar(calendar) => Ok(calendar.to_record()),
         Subject::Delivery(DeliverySubject::Endpoint(endpoint)) => serde_json::to_value(endpoint),
         Subject::Delivery(DeliverySubject::Report { body, .. }) => Ok(body.clone()),
         Subject::Job(job) => serde_json::to_value(job),

@@ -60,6 +60,15 @@ pub struct CaseBody<'a> {
     /// Since when the deadline's clock stands still.
     #[serde(with = "time::serde::rfc3339::option")]
     pub clock_paused_at: Option<OffsetDateTime>,
+    /// When the warning at 75 % of the present deadline's working time was given.
+    #[serde(with = "time::serde::rfc3339::option")]
+    pub deadline_warned_75_at: Option<OffsetDateTime>,
+    /// When the warning at 90 % was given.
+    #[serde(with = "time::serde::rfc3339::option")]
+    pub deadline_warned_90_at: Option<OffsetDateTime>,
+    /// When the breach of the present deadline was recorded.
+    #[serde(with = "time::serde::rfc3339::option")]
+    pub deadline_breached_at: Option<OffsetDateTime>,
     /// When the matter was opened.
     #[serde(with = "time::serde::rfc3339")]
     pub opened_at: OffsetDateTime,
@@ -103,6 +112,9 @@ impl<'a> CaseBody<'a> {
             deadline_extended: case.deadline_extended,
             due_at: case.due_at,
             clock_paused_at: case.clock_paused_at,
+            deadline_warned_75_at: case.notices.warned_75_at,
+            deadline_warned_90_at: case.notices.warned_90_at,
+            deadline_breached_at: case.notices.breached_at,
             opened_at: case.opened_at,
             created_at: case.created_at,
             updated_at: case.updated_at,

@@ -45,6 +45,7 @@ pub struct CasePage<'a> {
         ("opened_from" = Option<String>, Query, description = "Opened at or after (RFC 3339)"),
         ("opened_before" = Option<String>, Query, description = "Opened before (RFC 3339)"),
         ("due_before" = Option<String>, Query, description = "Open and due before (RFC 3339)"),
+        ("overdue" = Option<bool>, Query, description = "Undecided and past the deadline; a clock that stands still does not pass it"),
         ("q" = Option<String>, Query, description = "Words to find in title, respondent, narrative and reference; \"quoted phrases\", or, -without"),
         ("sort" = Option<String>, Query, description = "-opened_at (default), opened_at, due_at"),
         ("limit" = Option<u32>, Query, description = "Page size, 25 by default, at most 200"),
@@ -60,13 +61,16 @@ pub async fn list_cases(
     mut query: Query,
 ) -> Result<Response, Problem> {
     caller.require_scope(Scope::CasesRead)?;
-    let filter = read_filter(&mut query);
+    let mut filter = read_filter(&mut query);
+    let overdue = query.flag("overdue");
     let sort = read_sort(&mut query);
     let limit = query.limit(state.page_size_default, state.page_size_max);
     let with_count = query.flag("count");
     let cursor = query.text("cursor");
     query.finish()?;
-    let bound = format!("{filter:?}|{sort:?}");
+    let bound = format!("{filter:?}|{sort:?}|{overdue}");
+    // Not part of what the cursor is bound to: time goes on between two pages.
+    filter.overdue_at = overdue.then(|| state.clock.now());
     let tenant = caller.actor.tenant_id;
     let after = cursor.map(|cursor| state.cursors.open(tenant, &bound, &cursor)).transpose()?;
     let after = after.map(|bytes| position_from(&bytes)).transpose()?;
@@ -100,6 +104,7 @@ fn read_filter(query: &mut Query) -> CaseFilter {
         opened_from: query.instant("opened_from"),
         opened_before: query.instant("opened_before"),
         due_before: query.instant("due_before"),
+        overdue_at: None,
         text: query.text("q"),
     }
 }

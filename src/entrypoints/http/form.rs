@@ -146,6 +146,22 @@ impl Form {
         }
     }
 
+    /// An array that must be there, of at most `max` items.
+    pub fn required_array(&mut self, name: &str, max: usize) -> Option<Vec<Value>> {
+        match self.members.remove(name) {
+            None | Some(Value::Null) => {
+                self.error(name, "is required");
+                None
+            }
+            Some(Value::Array(items)) if items.len() <= max => Some(items),
+            Some(Value::Array(_)) => {
+                self.error(name, format!("must hold at most {max} items"));
+                None
+            }
+            Some(other) => self.wrong_type(name, "an array", &other),
+        }
+    }
+
     /// Further fields: a flat object of at most 64 members and 16 KiB; absent and null mean none.
     pub fn attributes(&mut self, name: &str) -> Option<Map<String, Value>> {
         match self.members.remove(name)? {

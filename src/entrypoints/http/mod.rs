@@ -3,6 +3,7 @@
 pub mod admission;
 pub mod api_keys;
 pub mod audit;
+pub mod calendar;
 pub mod case_body;
 pub mod case_list;
 pub mod cases;

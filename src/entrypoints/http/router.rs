@@ -8,8 +8,8 @@ use utoipa_axum::routes;
 
 use super::state::ApiState;
 use super::{
-    admission, api_keys, audit, case_list, cases, checkpoints, deprecated, events, evidence, evidence_content, jobs,
-    links, notes, outbox, principals, tenants, transitions, webhooks,
+    admission, api_keys, audit, calendar, case_list, cases, checkpoints, deprecated, events, evidence,
+    evidence_content, jobs, links, notes, outbox, principals, tenants, transitions, webhooks,
 };
 
 #[derive(OpenApi)]
@@ -93,6 +93,7 @@ fn routes() -> OpenApiRouter<ApiState> {
         .routes(routes!(api_keys::get_api_key, api_keys::delete_api_key))
         .routes(routes!(api_keys::post_rotation))
         .routes(routes!(principals::get_whoami))
+        .routes(routes!(calendar::get_calendar, calendar::put_calendar))
         .routes(routes!(webhooks::post_webhook, webhooks::list_webhooks))
         .routes(routes!(webhooks::get_webhook, webhooks::patch_webhook, webhooks::delete_webhook))
         .routes(routes!(webhooks::post_secret_rotation))

@@ -8,6 +8,7 @@ use time::{Duration, OffsetDateTime};
 use utoipa::ToSchema;
 use uuid::Uuid;
 
+use super::calendar;
 use super::form::Form;
 use super::job_body::{JobBody, Redriven};
 use super::webhook_body;
@@ -352,6 +353,7 @@ impl TenancyPresenter for HttpTenancyPresenter {
             Subject::Principal(principal) => {
                 (format!("/v1/principals/{}", principal.id), serde_json::to_string(&PrincipalBody::from(principal)))
             }
+            Subject::Calendar(calendar) => return calendar::rendered(calendar),
             Subject::Delivery(subject) => return webhook_body::rendered(subject, created, key),
             Subject::Key(record) if created => {
                 (format!("/v1/api-keys/{}", record.id), serde_json::to_string(&created_key(record)))

@@ -8,12 +8,14 @@ mod job_desk;
 mod job_runner;
 mod job_session;
 mod job_upkeep;
+mod overdue_gauge;
 pub mod relay;
 mod supervisor;
 
 pub use health::ServiceState;
 pub use job_runner::{JobRunner, RunnerSettings, Tools};
 pub use job_upkeep::JobUpkeep;
+pub use overdue_gauge::OverdueGauge;
 pub use supervisor::{Restarts, Worker};
 
 use async_trait::async_trait;

@@ -1,10 +1,12 @@
 //! A running service for a test: the production router on a free port, a database of its own, two tenants, a key for each role.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use docket::adapters::postgres::{self, pool::PoolSettings};
 use docket::adapters::system::secret_file::random_bytes;
+use docket::application::ports::Clock;
 use docket::application::tenancy::api_key;
 use docket::bootstrap;
 use docket::config::{Config, ProcessRole, Sources, load};
@@ -33,6 +35,9 @@ pub struct TestApp {
     pub database: TestDatabase,
     /// Where the service keeps the bytes of evidence.
     pub evidence_directory: std::path::PathBuf,
+    /// What the service is made of.
+    pub parts: bootstrap::Parts,
+    pub config: Config,
     shutdown: CancellationToken,
 }
 
@@ -44,6 +49,15 @@ impl TestApp {
 
     /// Starts with a changed configuration.
     pub async fn start_with(change: impl FnOnce(&mut Config)) -> Self {
+        Self::start_by(None, change).await
+    }
+
+    /// Starts under a clock of the test's own.
+    pub async fn start_at(clock: Arc<dyn Clock>) -> Self {
+        Self::start_by(Some(clock), |_| {}).await
+    }
+
+    async fn start_by(clock: Option<Arc<dyn Clock>>, change: impl FnOnce(&mut Config)) -> Self {
         let database = TestDatabase::new().await;
         let pool = postgres::connect(&PoolSettings {
             url: database.app_url(),
@@ -69,8 +83,9 @@ impl TestApp {
         let url = format!("http://{}", listener.local_addr().unwrap());
         config.server.public_url.clone_from(&url);
         let shutdown = CancellationToken::new();
-        let parts = bootstrap::Parts::from_pool(pool.clone());
-        tokio::spawn(bootstrap::run(config, parts, listener, shutdown.clone()));
+        let mut parts = bootstrap::Parts::from_pool(pool.clone());
+        parts.clock = clock.unwrap_or(parts.clock);
+        tokio::spawn(bootstrap::run(config.clone(), parts.clone(), listener, shutdown.clone()));
         let client = reqwest::Client::builder().tcp_nodelay(true).build().unwrap();
         Self {
             url,
@@ -80,6 +95,8 @@ impl TestApp {
             pool,
             database,
             evidence_directory: directory.join("evidence"),
+            parts,
+            config,
             shutdown,
         }
     }

@@ -1,5 +1,6 @@
 //! Fakes of the ports: in memory, deterministic, and able to be told to misbehave.
 
+mod calendars;
 mod clock;
 mod keys;
 mod memory;
@@ -7,6 +8,7 @@ mod presenter;
 mod reader;
 mod tenancy;
 
+pub use calendars::MemoryCalendars;
 pub use clock::FrozenClock;
 pub use keys::MemoryKeys;
 pub use memory::{Contents, MemoryStore};

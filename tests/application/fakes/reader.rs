@@ -34,6 +34,7 @@ fn matches(filter: &CaseFilter, case: &Case) -> bool {
         && filter
             .due_before
             .is_none_or(|before| case.closed_at.is_none() && case.due_at.is_some_and(|due| due < before))
+        && filter.overdue_at.is_none_or(|now| docket_domain::case::deadline::is_overdue(case, now))
         && filter
             .text
             .as_ref()

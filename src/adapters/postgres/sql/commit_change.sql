@@ -8,7 +8,8 @@ moved AS (
     UPDATE docket.cases
     SET version = $6, state = $7, assignee_id = $8, proposed_by = $9, decision = $10,
         open_information_requests = $11, deadline_extended = $12, due_at = $13, clock_paused_at = $14,
-        updated_at = $15, closed_at = $16, audit_seq = $17, audit_head = $18
+        updated_at = $15, closed_at = $16, audit_seq = $17, audit_head = $18, deadline_seconds = $36,
+        warned_75_at = $37, warned_90_at = $38, breached_at = $39, next_notice_at = $40
     WHERE (SELECT ready AND free FROM context) AND id = $3 AND version = $4 AND audit_seq = $5
     RETURNING tenant_id, id
 ),

@@ -5,11 +5,12 @@ WITH rows AS MATERIALIZED (
         $2::uuid[], $3::bigint[], $4::text[], $5::text[], $6::text[], $7::text[], $8::text[], $9::text[], $10::text[],
         $11::uuid[], $12::uuid[], $13::uuid[], $14::text[], $15::int[], $16::bool[], $17::bool[], $18::timestamptz[],
         $19::timestamptz[], $20::timestamptz[], $21::timestamptz[], $22::timestamptz[], $23::text[], $24::bytea[],
-        $25::text[], $26::uuid[], $27::text[], $28::bigint[], $29::bytea[])
+        $25::text[], $26::uuid[], $27::text[], $28::bigint[], $29::bytea[],
+        $34::bigint[], $35::timestamptz[], $36::timestamptz[], $37::timestamptz[], $38::timestamptz[])
     AS r (id, version, state, severity, confidentiality, title, narrative, respondent, case_type,
           reporter_id, assignee_id, proposed_by, decision, open_information_requests, legal_hold, deadline_extended,
           due_at, clock_paused_at, opened_at, updated_at, closed_at, attributes, audit_head, record, event_id, data,
-          audit_seq, prev_hash)
+          audit_seq, prev_hash, deadline_seconds, warned_75_at, warned_90_at, breached_at, next_notice_at)
 ),
 moved AS (
     UPDATE docket.cases c
@@ -19,6 +20,8 @@ moved AS (
         open_information_requests = r.open_information_requests, legal_hold = r.legal_hold,
         deadline_extended = r.deadline_extended, due_at = r.due_at, clock_paused_at = r.clock_paused_at,
         opened_at = r.opened_at, updated_at = r.updated_at, closed_at = r.closed_at,
+        deadline_seconds = r.deadline_seconds, warned_75_at = r.warned_75_at, warned_90_at = r.warned_90_at,
+        breached_at = r.breached_at, next_notice_at = r.next_notice_at,
         attributes = r.attributes::jsonb, audit_seq = r.audit_seq, audit_head = r.audit_head
     FROM rows r
     WHERE c.tenant_id = $1 AND c.id = r.id AND c.version = r.version - 1 AND c.audit_seq = r.audit_seq - 1
