@@ -157,7 +157,8 @@ fn read_holidays(form: &mut Form) -> BTreeMap<Date, String> {
     for (place, item) in form.required_array("holidays", HOLIDAYS_MAX).unwrap_or_default().into_iter().enumerate() {
         match serde_json::from_value::<HolidayBody>(item) {
             Err(_) => {
-                form.error(&format!("holidays/{place}"), "must be an object with `date` and `name`, both strings")
+                let detail = "must be an object with `date` and `name`, both strings";
+                form.error(&format!("holidays/{place}"), detail);
             }
             Ok(HolidayBody { date, name }) => {
                 let date = parse_date(&date).map_err(|error| form.error(&format!("holidays/{place}/date"), error));
