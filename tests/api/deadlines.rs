@@ -85,7 +85,7 @@ impl Site {
     async fn drain(&self, kind: &'static str) -> usize {
         let handlers = self.app.parts.job_kinds(&self.app.config).unwrap();
         let worker = WorkerId(Uuid::now_v7());
-        let terms = LeaseTerms { length: std::time::Duration::from_secs(60) };
+        let terms = LeaseTerms { length: std::time::Duration::from_mins(1) };
         self.queue.register(worker, "by hand", terms).await.unwrap();
         let slot = ClaimSlot { kind, wanted: 100, from: [BEGINNING; LANES] };
         let jobs = self.queue.claim(worker, &[slot]).await.unwrap();
@@ -289,7 +289,7 @@ async fn a_job_that_is_delivered_again_after_it_was_done_changes_nothing() {
     site.go_to(instant(&case["due_at"]));
     site.sweep().await;
     let worker = WorkerId(Uuid::now_v7());
-    let terms = LeaseTerms { length: std::time::Duration::from_secs(60) };
+    let terms = LeaseTerms { length: std::time::Duration::from_mins(1) };
     site.queue.register(worker, "by hand", terms).await.unwrap();
     let slot = ClaimSlot { kind: ESCALATION, wanted: 1, from: [BEGINNING; LANES] };
     let job = site.queue.claim(worker, &[slot]).await.unwrap().remove(0);

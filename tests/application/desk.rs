@@ -117,7 +117,7 @@ impl Desk {
         let writing = CaseWriting {
             store: store.clone(),
             clock: clock.clone(),
-            calendars: Calendars::new(calendars.clone(), std::time::Duration::from_secs(60)),
+            calendars: Calendars::new(calendars.clone(), std::time::Duration::from_mins(1)),
             key_lifetime: Duration::hours(24),
             wakeups: Wakeups::default(),
         };
