@@ -36,6 +36,7 @@ pub const ROOMS: &[&str] = &[
     "config/sections",
     "entrypoints",
     "entrypoints/cli",
+    "entrypoints/cli/drill",
     "entrypoints/http",
     "entrypoints/http/extract",
     "entrypoints/http/middleware",

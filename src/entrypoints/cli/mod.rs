@@ -9,6 +9,7 @@ mod audit;
 mod completions;
 mod config;
 mod demo;
+mod drill;
 mod evidence;
 mod export;
 mod failure;
@@ -84,6 +85,8 @@ enum Command {
     Jobs(jobs::Args),
     /// Look after the bytes of evidence
     Evidence(evidence::Args),
+    /// Break a service on purpose, follow the runbook, see it recover
+    Drill(drill::Args),
     /// Show every setting, its value and where it came from
     Config(config::Args),
     /// Print the completion script of a shell
@@ -101,6 +104,7 @@ pub fn main() -> ExitCode {
     let sources = sources(&cli);
     let outcome = match cli.command {
         Command::Config(args) => config::run(&args, &sources),
+        Command::Drill(args) => drill::run(&args),
         Command::Completions(args) => completions::run(&args),
         Command::Openapi(args) => openapi::run(&args),
         Command::Demo(args) => with_service(&sources, |loaded| demo::run(args, loaded)),

@@ -1,0 +1,172 @@
+//! `docket drill NAME`: breaks a service of its own in the way a runbook is about, follows the runbook, and says how long it took.
+
+mod runbook;
+mod stage;
+mod symptom;
+
+use std::path::{Path, PathBuf};
+use std::process::Output;
+use std::time::{Duration, Instant};
+
+use console::style;
+
+use self::runbook::Runbook;
+use self::stage::Stage;
+use self::symptom::Expression;
+use super::Failure;
+
+const EXAMPLES: &str = "\
+Examples:
+  docket drill --list                     the runbooks, and which have a drill
+  docket drill database-down              one drill
+  docket drill --all                      all of them, one after the other
+  docket drill poison-event --keep        leave the files of the stage for a look at them
+
+A drill starts a service and a database of its own in a temporary directory, makes the fault, waits until a metric shows
+it, runs the commands of the runbook (runbooks/NAME.md) as they stand there, and waits until the metrics are well again.
+It needs sh and curl.";
+
+/// How long a fault may take to show, and a recovery to be complete. A slow machine must not fail a drill.
+const PATIENCE: Duration = Duration::from_mins(2);
+/// Between two looks at the metrics.
+const EVERY: Duration = Duration::from_millis(250);
+
+/// Arguments of `docket drill`.
+#[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
+pub struct Args {
+    /// The runbook's name, without `.md`; several are drilled one after the other
+    #[arg(required_unless_present_any = ["list", "all"])]
+    names: Vec<String>,
+    /// List the runbooks
+    #[arg(long)]
+    list: bool,
+    /// Every runbook that has a drill
+    #[arg(long, conflicts_with = "names")]
+    all: bool,
+    /// Where the runbooks are
+    #[arg(long, value_name = "DIRECTORY", default_value = "runbooks")]
+    runbooks: PathBuf,
+    /// Leave the stage's files behind
+    #[arg(long)]
+    keep: bool,
+}
+
+/// Lists or drills.
+pub fn run(args: &Args) -> Result<(), Failure> {
+    let known = names(&args.runbooks)?;
+    if args.list {
+        for name in &known {
+            let runbook = Runbook::read(&path(&args.runbooks, name)).map_err(Failure::new)?;
+            println!("{} {name:<26} {}", if runbook.has_drill() { "drill" } else { "  -  " }, runbook.title);
+        }
+        return Ok(());
+    }
+    let mut failed = Vec::new();
+    for name in if args.all { &known } else { &args.names } {
+        let runbook = Runbook::read(&path(&args.runbooks, name)).map_err(Failure::new)?;
+        if !runbook.has_drill() {
+            if args.all {
+                continue;
+            }
+            return Err(Failure::usage(format!("{name} has no drill")).with_hint("`docket drill --list` shows which have one"));
+        }
+        println!("{} {name}: {}", style("drill").bold(), runbook.title);
+        if let Err(error) = drill(name, &runbook, args.keep) {
+            println!("  {} {error}", style("✗").red());
+            failed.push(name.as_str());
+        }
+    }
+    if failed.is_empty() { Ok(()) } else { Err(Failure::new(format!("failed: {}", failed.join(", ")))) }
+}
+
+fn path(directory: &Path, name: &str) -> PathBuf {
+    directory.join(format!("{name}.md"))
+}
+
+fn names(directory: &Path) -> Result<Vec<String>, Failure> {
+    let entries = std::fs::read_dir(directory).map_err(|error| {
+        Failure::usage(format!("{}: {error}", directory.display()))
+            .with_hint("run it in the project's directory, or name the runbooks with --runbooks")
+    })?;
+    let paths = entries.filter_map(Result::ok).map(|entry| entry.path());
+    let mut names: Vec<String> = paths
+        .filter(|path| path.extension().is_some_and(|extension| extension == "md"))
+        .filter_map(|path| Some(path.file_stem()?.to_str()?.to_owned()))
+        .filter(|name| name != "README")
+        .collect();
+    names.sort();
+    Ok(names)
+}
+
+/// One drill from a healthy service to a healthy service.
+fn drill(name: &str, runbook: &Runbook, keep: bool) -> Result<(), String> {
+    let stage = Stage::prepare(name, keep).map_err(|error| format!("the stage cannot be set: {error}"))?;
+    step(&stage, "start", "docket-service start")?;
+    let healthy = [Expression::parse("docket_dependency_up{dependency=\"database\"} == 1")?];
+    wait_for(&stage, &healthy, true).map_err(|error| format!("the service does not start: {error}"))?;
+    stage.find_tools().map_err(|error| format!("PostgreSQL's tools cannot be found: {error}"))?;
+
+    let broken = Instant::now();
+    for script in &runbook.inject {
+        step(&stage, "inject", script)?;
+    }
+    if !runbook.symptom.is_empty() {
+        let shown = wait_for(&stage, &runbook.symptom, false)?;
+        println!("  {} detected after {:.1} s: {shown}", style("✓").green(), broken.elapsed().as_secs_f64());
+    }
+    for script in &runbook.check {
+        step(&stage, "check", script)?;
+    }
+    let acting = Instant::now();
+    for script in &runbook.act {
+        step(&stage, "act", script)?;
+    }
+    if !runbook.recovered.is_empty() {
+        wait_for(&stage, &runbook.recovered, true)?;
+    }
+    for script in &runbook.verify {
+        step(&stage, "verify", script)?;
+    }
+    println!("  {} recovered {:.1} s after the first act", style("✓").green(), acting.elapsed().as_secs_f64());
+    Ok(())
+}
+
+/// Runs one block and shows what it says.
+fn step(stage: &Stage, kind: &str, script: &str) -> Result<(), String> {
+    let output = stage.run(script).map_err(|error| format!("{kind}: sh: {error}"))?;
+    if kind != "start" {
+        for line in script.lines() {
+            println!("  {} {line}", style(format!("{kind} $")).dim());
+        }
+        for line in said(&output).lines().take(12) {
+            println!("      {line}");
+        }
+    }
+    if output.status.success() {
+        return Ok(());
+    }
+    Err(format!("{kind}: {} of\n{script}\n{}", output.status, said(&output)))
+}
+
+fn said(output: &Output) -> String {
+    [&output.stdout, &output.stderr].map(|text| String::from_utf8_lossy(text).into_owned()).concat()
+}
+
+/// Looks at the metrics until one (or all) of the expressions hold; the first one that did.
+fn wait_for<'a>(stage: &Stage, expressions: &'a [Expression], all: bool) -> Result<&'a str, String> {
+    let began = Instant::now();
+    loop {
+        let scrape = stage.scrape();
+        let mut holding = expressions.iter().filter(|expression| expression.holds(scrape.as_deref()));
+        let count = if all { expressions.len() } else { 1 };
+        if let Some(last) = holding.nth(count.saturating_sub(1)) {
+            return Ok(last.text());
+        }
+        if began.elapsed() > PATIENCE {
+            let wanted: Vec<_> = expressions.iter().map(Expression::text).collect();
+            return Err(format!("not within {} s: {}", PATIENCE.as_secs(), wanted.join(", ")));
+        }
+        std::thread::sleep(EVERY);
+    }
+}
