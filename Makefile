@@ -144,6 +144,14 @@ slo-rules: ## Write the recording rules anew from deploy/slo.json
 dashboards: ## Write the dashboards anew from scripts/dashboards.py
 	@$(PYTHON) scripts/dashboards.py
 
+.PHONY: drills
+drills: doctor $(VENV)/.runtime release ## Break a service in every way that has a drill, and follow the runbooks
+	@PATH="$(CURDIR)/$(BIN):$$PATH" $(TARGET)/release/docket drill --all
+
+.PHONY: sbom
+sbom: ## Write a bill of materials (CycloneDX) to target/sbom.cdx.json
+	@$(PYTHON) scripts/sbom.py $(TARGET)/sbom.cdx.json
+
 .PHONY: k6
 k6: .tools/bin/k6 ## Build the load generator k6 with Go
 

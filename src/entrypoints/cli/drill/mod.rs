@@ -69,7 +69,9 @@ pub fn run(args: &Args) -> Result<(), Failure> {
             if args.all {
                 continue;
             }
-            return Err(Failure::usage(format!("{name} has no drill")).with_hint("`docket drill --list` shows which have one"));
+            return Err(
+                Failure::usage(format!("{name} has no drill")).with_hint("`docket drill --list` shows which have one")
+            );
         }
         println!("{} {name}: {}", style("drill").bold(), runbook.title);
         if let Err(error) = drill(name, &runbook, args.keep) {
@@ -104,7 +106,8 @@ fn drill(name: &str, runbook: &Runbook, keep: bool) -> Result<(), String> {
     let stage = Stage::prepare(name, keep).map_err(|error| format!("the stage cannot be set: {error}"))?;
     step(&stage, "start", "docket-service start")?;
     let healthy = [Expression::parse("docket_dependency_up{dependency=\"database\"} == 1")?];
-    wait_for(&stage, &healthy, true).map_err(|error| format!("the service does not start: {error}"))?;
+    wait_for(&stage, &healthy, true)
+        .map_err(|error| format!("the service does not start: {error}\n{}", stage.last_words()))?;
     stage.find_tools().map_err(|error| format!("PostgreSQL's tools cannot be found: {error}"))?;
 
     let broken = Instant::now();

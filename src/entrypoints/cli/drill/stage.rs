@@ -98,7 +98,7 @@ impl Stage {
             .env("PATH", format!("{}:{path}", self.directory.join("bin").display()))
             .env("DRILL", &self.directory)
             .env("DOCKET_DATA_DIR", self.data_dir())
-            .env("DOCKET_URL", format!("http://127.0.0.1:{}", self.port))
+            .env("BASE_URL", format!("http://127.0.0.1:{}", self.port))
             .env("DOCKET_SERVER__BIND", format!("127.0.0.1:{}", self.port))
             .env("DOCKET_TELEMETRY__LOG_FORMAT", "json")
             .env("DOCKET_TELEMETRY__LOG_FILTER", "warn")
@@ -111,6 +111,13 @@ impl Stage {
             .env_remove("DATABASE_URL")
             .stdin(Stdio::null())
             .output()
+    }
+
+    /// The last lines of the service's log.
+    pub(super) fn last_words(&self) -> String {
+        let log = fs::read_to_string(self.directory.join("service.log")).unwrap_or_default();
+        let lines: Vec<&str> = log.lines().collect();
+        lines[lines.len().saturating_sub(4)..].join("\n")
     }
 
     /// What /metrics says now; none when the service does not answer.

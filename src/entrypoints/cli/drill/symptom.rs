@@ -18,12 +18,8 @@ enum Operator {
     Below,
 }
 
-const OPERATORS: &[(&str, Operator)] = &[
-    (" == ", Operator::Equal),
-    (" >= ", Operator::AtLeast),
-    (" > ", Operator::Above),
-    (" < ", Operator::Below),
-];
+const OPERATORS: &[(&str, Operator)] =
+    &[(" == ", Operator::Equal), (" >= ", Operator::AtLeast), (" > ", Operator::Above), (" < ", Operator::Below)];
 
 impl Expression {
     /// Reads one line.
@@ -82,7 +78,8 @@ mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
 
-    const SCRAPE: &str = "# HELP a_total x\na_total 3\njobs_dead{kind=\"probe\",zone=\"1\"} 2\njobs_dead{kind=\"other\"} 0\n";
+    const SCRAPE: &str =
+        "# HELP a_total x\na_total 3\njobs_dead{kind=\"probe\",zone=\"1\"} 2\njobs_dead{kind=\"other\"} 0\n";
 
     fn holds(line: &str) -> bool {
         Expression::parse(line).unwrap().holds(Some(SCRAPE))
