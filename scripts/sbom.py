@@ -24,7 +24,7 @@ def cargo() -> list[dict[str, Any]]:
         if "source" not in package:
             continue
         purl = f"pkg:cargo/{package['name']}@{package['version']}"
-        component = {"type": "library", "bom-ref": purl, "purl": purl}
+        component: dict[str, Any] = {"type": "library", "bom-ref": purl, "purl": purl}
         component |= {"name": package["name"], "version": package["version"]}
         if "checksum" in package:
             component["hashes"] = [{"alg": "SHA-256", "content": package["checksum"]}]
@@ -47,17 +47,18 @@ def main() -> int:
     manifest = tomllib.loads((PROJECT / "Cargo.toml").read_text(encoding="utf-8"))
     version = manifest["workspace"]["package"]["version"]
     subject = {"type": "application", "bom-ref": "docket", "name": "docket", "version": version}
+    components = cargo() + python()
     bill = {
         "bomFormat": "CycloneDX",
         "specVersion": "1.6",
         "version": 1,
         "metadata": {"component": subject},
-        "components": cargo() + python(),
+        "components": components,
     }
     path = Path(sys.argv[1] if len(sys.argv) > 1 else "target/sbom.cdx.json")
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps(bill, indent=1) + "\n", encoding="utf-8")
-    print(f"{path}: {len(bill['components'])} components")
+    print(f"{path}: {len(components)} components")
     return 0
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 import subprocess
@@ -94,7 +95,7 @@ def services() -> dict[str, dict[str, Any]]:
 def test_compose_accepts_the_file_with_every_profile() -> None:
     command = [*(compose() or []), "--env-file", ".env.example"]
     command += [word for profile in ("core", "observe", "llm", "load") for word in ("--profile", profile)]
-    environment = {"PATH": "/usr/bin:/bin:/usr/local/bin", "POSTGRES_PASSWORD": "x", "GRAFANA_PASSWORD": "x"}
+    environment = {**os.environ, "POSTGRES_PASSWORD": "x", "GRAFANA_PASSWORD": "x"}
     done = subprocess.run(
         [*command, "config", "--quiet"], cwd=PROJECT, capture_output=True, text=True, check=False, env=environment
     )
