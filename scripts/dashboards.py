@@ -288,6 +288,24 @@ WORK = Dashboard(
                 },
             ),
         ],
+        "Deadlines": [
+            Panel("Cases overdue", "Of all tenants.", "short", {"overdue": "max(docket_cases_overdue)"}),
+            Panel(
+                "Notices",
+                "Warnings and breaches told, and those that failed.",
+                "ops",
+                {
+                    "told": "sum(rate(docket_deadline_notices_total[5m]))",
+                    "failed": "sum(rate(docket_deadline_notices_failed_total[5m]))",
+                },
+            ),
+            Panel(
+                "Escalated by the system",
+                "Cases that nobody had looked at in time.",
+                "ops",
+                {"escalated": "sum(rate(docket_deadline_escalations_total[5m]))"},
+            ),
+        ],
         "Workers": [
             Panel(
                 "Background services",
