@@ -1,4 +1,4 @@
-//! What shows a fault: comparisons with what one scrape of /metrics says, in the part of PromQL that needs no history.
+//! What shows a fault: comparisons with what one scrape of /metrics says, in the part of `PromQL` that needs no history.
 
 /// `name{label="value",...} OPERATOR NUMBER`; `up` is 1 when the scrape succeeded and 0 when not.
 #[derive(Debug, Clone, PartialEq)]
