@@ -46,11 +46,11 @@ impl UsageMeter {
     /// What was used until now.
     pub fn read(&self) -> Metered {
         let reported = self.reported.unwrap_or_default();
-        let input = reported.input_tokens + reported.cache_read_tokens + reported.cache_write_tokens;
-        let unknown_input = input == 0;
+        // A report of output alone says nothing about the input.
+        let unknown_input = reported.total() == reported.output_tokens;
         let usage = Usage {
             input_tokens: if unknown_input { self.input_at_most } else { reported.input_tokens },
-            output_tokens: reported.output_tokens + self.since,
+            output_tokens: reported.output_tokens.saturating_add(self.since),
             ..reported
         };
         Metered { usage, estimated: unknown_input || self.since > 0 || !self.ended }

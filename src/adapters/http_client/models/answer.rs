@@ -13,6 +13,10 @@ use crate::application::ports::language_model::{ModelError, ModelEvent, ModelStr
 /// How long usage and the end are waited for once the model has said why it stopped.
 const SETTLE_TIME: Duration = Duration::from_secs(2);
 
+/// The most tokens of one kind that are believed: far beyond what any model reads or writes, and small enough that sums over
+/// a month of nonsense do not overflow.
+const TOKENS_MAX: u64 = 1_000_000_000;
+
 /// What a wire format makes of events.
 pub(super) trait Decoder: Send + 'static {
     /// Takes one event.
@@ -45,7 +49,13 @@ impl Answer {
     }
 
     /// What the provider counted until now. A report that says nothing new is not repeated.
-    pub(super) fn usage(&mut self, usage: Usage) {
+    pub(super) fn usage(&mut self, reported: Usage) {
+        let usage = Usage {
+            input_tokens: reported.input_tokens.min(TOKENS_MAX),
+            cache_read_tokens: reported.cache_read_tokens.min(TOKENS_MAX),
+            cache_write_tokens: reported.cache_write_tokens.min(TOKENS_MAX),
+            output_tokens: reported.output_tokens.min(TOKENS_MAX),
+        };
         if self.usage != Some(usage) {
             self.usage = Some(usage);
             self.ready.push_back(ModelEvent::Usage(usage));
@@ -120,4 +130,36 @@ impl<D: Decoder> Reading<D> {
 pub(super) fn stream_of<D: Decoder>(reader: EventReader, decoder: D) -> ModelStream {
     let reading = Reading { reader: Some(reader), decoder, answer: Answer::default() };
     stream::unfold(reading, async |mut reading| reading.next().await.map(|event| (event, reading))).boxed()
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// Pieces of what providers send, put together wrongly.
+    pub(in super::super) fn nonsense(words: &'static [&'static str]) -> impl Strategy<Value = String> {
+        let word = proptest::sample::select(words).prop_map(str::to_owned);
+        let piece = prop_oneof![4 => word, 1 => "[\\[\\]{},:\"0-9a-z]{0,3}", 1 => "\\PC{0,4}"];
+        proptest::collection::vec(piece, 0..12).prop_map(|pieces| pieces.concat())
+    }
+
+    /// Decodes event after event until the first error, and checks what comes out of it.
+    pub(in super::super) fn decode_all(mut decoder: impl Decoder, events: &[String]) {
+        let mut answer = Answer::default();
+        for data in events {
+            let event = SseEvent { kind: "message".to_owned(), data: data.clone(), last_id: String::new() };
+            if decoder.decode(&event, &mut answer).is_err() {
+                break;
+            }
+        }
+        for event in answer.ready {
+            match event {
+                ModelEvent::Text(text) => assert!(!text.is_empty()),
+                ModelEvent::Usage(usage) => assert!(usage.total() <= 4 * TOKENS_MAX),
+                ModelEvent::End(_) => panic!("decoders do not end the stream themselves"),
+            }
+        }
+    }
 }

@@ -179,3 +179,40 @@ fn stop_reason(wire: &str) -> StopReason {
         _ => StopReason::Complete,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::super::answer::tests::{decode_all, nonsense};
+    use super::*;
+
+    const WORDS: &[&str] = &[
+        "{",
+        "}",
+        "[",
+        "]",
+        ",",
+        ":",
+        "null",
+        "18446744073709551615",
+        "-1",
+        "\"type\":",
+        "\"message_start\"",
+        "\"delta\":",
+        "\"content_block_delta\"",
+        "\"text\":",
+        "\"usage\":",
+        "\"error\"",
+        "\"x\"",
+        "{\"type\":\"content_block_delta\",\"delta\":{\"text\":\"a\"}}",
+        "{\"type\":\"message_start\",\"message\":{\"usage\":{\"input_tokens\":18446744073709551615}}}",
+    ];
+
+    proptest! {
+        #[test]
+        fn no_event_makes_it_panic(events in proptest::collection::vec(nonsense(WORDS), 0..6)) {
+            decode_all(Messages { key: None, usage: Usage::default() }, &events);
+        }
+    }
+}

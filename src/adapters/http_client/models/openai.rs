@@ -220,3 +220,42 @@ fn stop_reason(wire: &str) -> StopReason {
         _ => StopReason::Complete,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::super::answer::tests::{decode_all, nonsense};
+    use super::*;
+
+    const WORDS: &[&str] = &[
+        "{",
+        "}",
+        "[",
+        "]",
+        ",",
+        ":",
+        "null",
+        "18446744073709551615",
+        "-1",
+        "\"choices\":",
+        "\"delta\":",
+        "\"content\":",
+        "\"text\":",
+        "\"usage\":",
+        "\"prompt_tokens\":",
+        "\"total_tokens\":",
+        "\"error\":",
+        "\"x\"",
+        "[DONE]",
+        "{\"choices\":[{\"delta\":{\"content\":\"a\"}}]}",
+        "{\"usage\":{\"prompt_tokens\":18446744073709551615,\"total_tokens\":18446744073709551615}}",
+    ];
+
+    proptest! {
+        #[test]
+        fn no_chunk_makes_it_panic(events in proptest::collection::vec(nonsense(WORDS), 0..6)) {
+            decode_all(Chunks { key: None, counted: Counted::default() }, &events);
+        }
+    }
+}
