@@ -44,6 +44,7 @@ use crate::entrypoints::http::rate_limits::RateLimits;
 use crate::entrypoints::http::state::{ApiParts, ApiState};
 use crate::entrypoints::http::{docs, metrics, problem_pages, router, server};
 use crate::telemetry;
+use retrieval::Words;
 use tokens::Issuer;
 
 /// The adapters behind the ports, ready to be put into the service or a command.
@@ -62,6 +63,7 @@ pub struct Parts {
     /// Where events go inside the house, besides what the configuration names.
     pub sinks: Vec<Arc<dyn EventSink>>,
     embedding: Arc<OnceLock<Arc<OnnxEmbedder>>>,
+    words: Words,
 }
 
 impl Parts {
@@ -73,6 +75,7 @@ impl Parts {
         let calendars = Calendars::new(Arc::new(PgCalendarStore::new(pool.clone())), CALENDAR_AGE);
         let (wakeups, embedding) = (Wakeups::default(), Arc::default());
         Self { clock, cases, calendars, wakeups, sinks: Vec::new(), embedding, pool, lane }
+        Self { clock, cases, wakeups: Wakeups::default(), sinks: Vec::new(), embedding: Arc::default(), words: Words::default(), pool, lane }
     }
 
     /// The one way to write cases.
@@ -180,6 +183,7 @@ impl Parts {
             streams: Self::streams(config, stop),
             jobs: self.jobs(),
             job_kinds: worker::registry(self, config)?,
+            search: self.search(config),
             clock: self.clock.clone(),
             deliveries: self.delivery_desk(config, tenancy.clone())?,
             tenancy,
@@ -238,7 +242,7 @@ pub async fn run(
     if let Some(issuer) = &issuer {
         probes.push(issuer.probe());
     }
-    probes.push(parts.embedding_probe(&config));
+    probes.extend(parts.retrieval_probes(&config));
     parts.warm_up(&config);
     let health = HealthBoard::new(probes, shutdown.clone());
     let mut router = health.routes().merge(metrics::routes());
@@ -247,6 +251,7 @@ pub async fn run(
     if config.server.role.serves_api() {
         let state = parts.api_state(&config, issuer.as_ref(), shutdown.clone())?;
         upkeep_of_api.push(tokio::spawn(forget_quiet_clients(state.clone())));
+        upkeep_of_api.push(tokio::spawn(parts.follow_passages(&config, shutdown.clone())));
         upkeep_of_api.extend(issuer.map(|issuer| tokio::spawn(issuer.keep_keys())));
         let (api, document) = router::api(state);
         router = router.merge(api).merge(problem_pages::routes()).merge(docs::routes(document, &config.public_url()));

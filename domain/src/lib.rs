@@ -14,6 +14,7 @@
 //! 10. [`resilience`]: what keeps a destination in trouble from dragging others along: breakers, budgets of retries.
 //! 11. [`budget`]: tokens, prices and what a call may cost. [`answer`]: sentences, support and citations of an answer.
 //! 11. [`document`]: documents, what was read in them, and cutting that into passages.
+//! 12. [`retrieval`]: fusing ranked lists, comparing vectors, and judging a ranking.
 #![forbid(unsafe_code)]
 
 pub mod answer;
@@ -28,6 +29,7 @@ pub mod job;
 pub mod outbox;
 pub mod principal;
 pub mod resilience;
+pub mod retrieval;
 pub mod tenancy;
 pub mod text;
 pub mod webhook;

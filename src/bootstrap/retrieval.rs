@@ -1,11 +1,54 @@
-//! The parts that find passages: the embedding model.
+//! The parts that find passages: the embedding model, the index of words, the search over both.
 
+use std::future::Future;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use tokio_util::sync::CancellationToken;
 
 use super::Parts;
+use crate::adapters::bm25::{Analysis, TantivyIndex};
 use crate::adapters::embedding::{EmbeddingProbe, EmbeddingSettings, OnnxEmbedder};
-use crate::application::ports::{Embedder, HealthProbe};
+use crate::adapters::postgres::{PgKeywordFeed, PgPassageIndex};
+use crate::application::knowledge::embedding_cache::EmbeddingCache;
+use crate::application::knowledge::follow_passages::FollowPassages;
+use crate::application::knowledge::search::SearchPassages;
+use crate::application::ports::{Embedder, HealthProbe, KeywordFeed, KeywordIndex, ProbeState};
 use crate::config::Config;
+
+/// This process's index of words, and whether it has caught up.
+#[derive(Clone)]
+pub(super) struct Words {
+    index: Arc<TantivyIndex>,
+    ready: Arc<AtomicBool>,
+}
+
+impl Default for Words {
+    fn default() -> Self {
+        Self { index: Arc::new(TantivyIndex::new(Analysis::DEFAULT)), ready: Arc::default() }
+    }
+}
+
+#[async_trait]
+impl HealthProbe for Words {
+    fn name(&self) -> &'static str {
+        "keyword_index"
+    }
+
+    fn required(&self) -> bool {
+        true
+    }
+
+    async fn check(&self) -> ProbeState {
+        if self.ready.load(Ordering::Acquire) {
+            ProbeState::Up
+        } else {
+            ProbeState::Down("the index of words is being built".to_owned())
+        }
+    }
+}
 
 impl Parts {
     /// The embedding model; one in a process, whoever asks first says how.
@@ -13,9 +56,38 @@ impl Parts {
         self.onnx_embedder(config)
     }
 
-    /// Says whether the embedding model is there.
-    pub(super) fn embedding_probe(&self, config: &Config) -> Arc<dyn HealthProbe> {
-        Arc::new(EmbeddingProbe(self.onnx_embedder(config)))
+    /// Finding passages.
+    pub fn search(&self, config: &Config) -> Arc<SearchPassages> {
+        Arc::new(SearchPassages {
+            keywords: self.words.index.clone(),
+            passages: Arc::new(PgPassageIndex::new(self.pool.clone())),
+            vectors: EmbeddingCache::new(self.embedder(config)),
+        })
+    }
+
+    /// What indexes of words follow.
+    pub fn keyword_feed(&self) -> Arc<dyn KeywordFeed> {
+        Arc::new(PgKeywordFeed::new(self.pool.clone()))
+    }
+
+    /// Keeps this process's index of words in step until `stop`.
+    pub(super) fn follow_passages(&self, config: &Config, stop: CancellationToken) -> impl Future<Output = ()> + use<> {
+        let follower = FollowPassages {
+            feed: self.keyword_feed(),
+            index: self.words.index.clone() as Arc<dyn KeywordIndex>,
+            poll: Duration::from_millis(config.embedding.keyword_poll_ms),
+            ready: self.words.ready.clone(),
+        };
+        async move { follower.run(stop).await }
+    }
+
+    /// What of retrieval /readyz names.
+    pub(super) fn retrieval_probes(&self, config: &Config) -> Vec<Arc<dyn HealthProbe>> {
+        let mut probes: Vec<Arc<dyn HealthProbe>> = vec![Arc::new(EmbeddingProbe(self.onnx_embedder(config)))];
+        if config.server.role.serves_api() {
+            probes.push(Arc::new(self.words.clone()));
+        }
+        probes
     }
 
     /// Loads the model beside everything else that starts, if the configuration wants that.

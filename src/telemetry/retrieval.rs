@@ -6,12 +6,32 @@ use super::metrics::{Kind, Metric};
 
 /// Time of one batch in the embedding model.
 pub const EMBEDDING: &str = "docket_embedding_batch_seconds";
+/// Vectors of questions that were remembered or not.
+pub const EMBEDDING_CACHE: &str = "docket_embedding_cache_total";
+/// Time of one stage of a search.
+pub const SEARCH: &str = "docket_search_stage_seconds";
 
 /// Every metric of retrieval.
-pub const METRICS: &[Metric] = &[Metric {
-    name: EMBEDDING,
-    kind: Kind::Histogram,
-    unit: Unit::Seconds,
-    help: "Time of one batch in the embedding model, for questions and for documents.",
-    labels: &["lane"],
-}];
+pub const METRICS: &[Metric] = &[
+    Metric {
+        name: EMBEDDING,
+        kind: Kind::Histogram,
+        unit: Unit::Seconds,
+        help: "Time of one batch in the embedding model, for questions and for documents.",
+        labels: &["lane"],
+    },
+    Metric {
+        name: EMBEDDING_CACHE,
+        kind: Kind::Counter,
+        unit: Unit::Count,
+        help: "Questions whose vector was remembered (hit) or computed (miss).",
+        labels: &["outcome"],
+    },
+    Metric {
+        name: SEARCH,
+        kind: Kind::Histogram,
+        unit: Unit::Seconds,
+        help: "Time of one stage of a search: keywords, meaning, read, rerank, diversity.",
+        labels: &["stage"],
+    },
+];

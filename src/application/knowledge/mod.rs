@@ -3,7 +3,11 @@
 pub mod answer;
 pub mod answer_question;
 pub mod answering;
+pub mod embedding_cache;
+pub mod follow_passages;
 pub mod judge_answer;
 pub mod passages;
 pub mod read_usage;
+pub mod search;
+pub mod search_order;
 mod settling;

@@ -6,7 +6,7 @@ use crate::config::sections::optional_path;
 use crate::config::setting::{Rule, section};
 
 section! {
-    /// The embedding model, on the CPU by ONNX Runtime.
+    /// Finding passages: the embedding model (on the CPU by ONNX Runtime) and the index of words.
     Embedding = "embedding" {
         /// Directory with `model.onnx`, `tokenizer.json` and `config.json`. Empty: found in the virtual environment.
         #[serde(deserialize_with = "optional_path")]
@@ -20,6 +20,8 @@ section! {
         batch_tokens: usize = "2048", Rule::Integer { min: 128, max: 65_536 };
         /// Tokens of a text that count; the model was trained with 256 and knows 512 positions.
         window: usize = "256", Rule::Integer { min: 8, max: 512 };
+        /// Time between two looks for passages that the index of words does not know yet, in milliseconds.
+        keyword_poll_ms: u64 = "250", Rule::Integer { min: 10, max: 60_000 };
         /// Whether the model is loaded when the service starts, rather than at the first use.
         warm_up: bool = "true", Rule::Flag;
     }

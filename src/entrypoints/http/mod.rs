@@ -34,6 +34,7 @@ pub mod problem_from;
 pub mod problem_pages;
 pub mod rate_limits;
 pub mod router;
+pub mod search;
 pub mod server;
 pub mod state;
 pub mod tenancy_body;

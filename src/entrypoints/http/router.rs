@@ -10,6 +10,8 @@ use super::state::ApiState;
 use super::{
     admission, api_keys, audit, calendar, case_list, cases, checkpoints, deprecated, events, evidence,
     evidence_content, jobs, links, notes, outbox, principals, tenants, transitions, webhooks,
+    admission, api_keys, audit, case_list, cases, checkpoints, deprecated, events, evidence, evidence_content, jobs,
+    links, notes, outbox, principals, search, tenants, transitions, webhooks,
 };
 
 #[derive(OpenApi)]
@@ -27,6 +29,7 @@ use super::{
         (name = "events", description = "What changed, in order"),
         (name = "webhooks", description = "Being told of events by HTTP: endpoints, secrets, delivery log"),
         (name = "outbox", description = "Deliveries that wait or were given up"),
+        (name = "knowledge", description = "Documents that answers come from: searching their passages"),
         (name = "jobs", description = "Durable background work: enqueue, watch, cancel, redrive")
     )
 )]
@@ -104,4 +107,5 @@ fn routes() -> OpenApiRouter<ApiState> {
         .routes(routes!(outbox::post_redrive))
         .routes(routes!(outbox::get_waiting))
         .routes(routes!(outbox::post_skip))
+        .routes(routes!(search::post_search))
 }

@@ -7,6 +7,7 @@ use super::event_stream::Streams;
 use super::rate_limits::RateLimits;
 use crate::application::cases::CaseWriting;
 use crate::application::jobs::Registry;
+use crate::application::knowledge::search::SearchPassages;
 use crate::application::ports::{AuditStore, BlobStore, CaseReader, Clock, EventFeed, EvidenceIndex, JobStore, Signer};
 use crate::application::tenancy::{Authenticator, TenancyWriting};
 use crate::application::webhooks::DeliveryDesk;
@@ -39,6 +40,8 @@ pub struct ApiParts {
     pub jobs: Arc<dyn JobStore>,
     /// The kinds of jobs there are.
     pub job_kinds: Registry,
+    /// Finding passages.
+    pub search: Arc<SearchPassages>,
     /// The time.
     pub clock: Arc<dyn Clock>,
     /// Tenants, principals and keys.
