@@ -76,6 +76,16 @@ impl Parts {
         let (wakeups, embedding) = (Wakeups::default(), Arc::default());
         Self { clock, cases, calendars, wakeups, sinks: Vec::new(), embedding, pool, lane }
         Self { clock, cases, wakeups: Wakeups::default(), sinks: Vec::new(), embedding: Arc::default(), words: Words::default(), pool, lane }
+        Self {
+            clock,
+            cases,
+            wakeups: Wakeups::default(),
+            sinks: Vec::new(),
+            embedding: Arc::default(),
+            words: Words::default(),
+            pool,
+            lane,
+        }
     }
 
     /// The one way to write cases.

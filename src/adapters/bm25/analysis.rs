@@ -7,6 +7,12 @@ use tantivy::tokenizer::{
 /// No word is longer; longer ones are noise of a broken scan.
 const LONGEST_WORD: usize = 64;
 
+/// The English stop words of Lucene.
+const STOP_WORDS: &[&str] = &[
+    "a", "an", "and", "are", "as", "at", "be", "but", "by", "for", "if", "in", "into", "is", "it", "no", "not", "of",
+    "on", "or", "such", "that", "the", "their", "then", "there", "these", "they", "this", "to", "was", "will", "with",
+];
+
 /// How texts become words.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Analysis {
@@ -21,12 +27,12 @@ impl Analysis {
     pub const DEFAULT: Self = Self { stem: true, drop_stop_words: false };
 
     pub(super) fn analyzer(self) -> TextAnalyzer {
-        let mut builder =
-            TextAnalyzer::builder(SimpleTokenizer::default()).filter(RemoveLongFilter::limit(LONGEST_WORD)).filter(LowerCaser).dynamic();
-        if self.drop_stop_words
-            && let Some(filter) = StopWordFilter::new(Language::English)
-        {
-            builder = builder.filter_dynamic(filter);
+        let mut builder = TextAnalyzer::builder(SimpleTokenizer::default())
+            .filter(RemoveLongFilter::limit(LONGEST_WORD))
+            .filter(LowerCaser)
+            .dynamic();
+        if self.drop_stop_words {
+            builder = builder.filter_dynamic(StopWordFilter::remove(STOP_WORDS.iter().map(|word| (*word).to_owned())));
         }
         if self.stem {
             builder = builder.filter_dynamic(Stemmer::new(Language::English));
@@ -52,9 +58,10 @@ mod tests {
 
     #[test]
     fn words_are_stemmed_and_signs_are_nothing() {
-        assert_eq!(Analysis::DEFAULT.words("Reporting obligations (s. 12): \"AND\" -not*"), [
-            "report", "oblig", "s", "12", "and", "not"
-        ]);
+        assert_eq!(
+            Analysis::DEFAULT.words("Reporting obligations (s. 12): \"AND\" -not*"),
+            ["report", "oblig", "s", "12", "and", "not"]
+        );
         assert!(Analysis::DEFAULT.words("?! --").is_empty());
     }
 }

@@ -50,7 +50,10 @@ impl KeywordIndex for TantivyIndex {
     ) -> Result<Vec<(ChunkId, f64)>, StoreError> {
         let tenants = self.serving.read().clone();
         let index = tenants.read().get(&viewer.tenant_id).cloned();
-        index.map_or_else(|| Ok(Vec::new()), |index| index.search(viewer, text, filter, limit).map_err(StoreError::internal))
+        index.map_or_else(
+            || Ok(Vec::new()),
+            |index| index.search(viewer, text, filter, limit).map_err(StoreError::internal),
+        )
     }
 
     fn apply(&self, changes: Vec<KeywordChange>) -> Result<(), StoreError> {

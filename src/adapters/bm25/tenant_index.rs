@@ -97,10 +97,10 @@ impl TenantIndex {
         let mut document = TantivyDocument::default();
         document.add_text(fields.text, &entry.text);
         document.add_text(fields.generation, generation_key(entry.document_id, entry.generation));
-        document.add_text(fields.document, entry.document_id.0.simple());
-        document.add_text(fields.collection, entry.collection_id.0.simple());
+        document.add_text(fields.document, entry.document_id.0.simple().to_string());
+        document.add_text(fields.collection, entry.collection_id.0.simple().to_string());
         document.add_text(fields.confidentiality, entry.confidentiality.as_str());
-        document.add_text(fields.created_by, entry.created_by.0.simple());
+        document.add_text(fields.created_by, entry.created_by.0.simple().to_string());
         document.add_u64(fields.high, high);
         document.add_u64(fields.low, low);
         document
@@ -149,11 +149,12 @@ impl TenantIndex {
         let mut clauses = Vec::new();
         let sight = viewer.sight;
         if !(sight.public && sight.internal && sight.restricted) {
-            let covered: Vec<String> = [Confidentiality::Public, Confidentiality::Internal, Confidentiality::Restricted]
-                .into_iter()
-                .filter(|level| sight.covers(*level))
-                .map(|level| level.as_str().to_owned())
-                .collect();
+            let covered: Vec<String> =
+                [Confidentiality::Public, Confidentiality::Internal, Confidentiality::Restricted]
+                    .into_iter()
+                    .filter(|level| sight.covers(*level))
+                    .map(|level| level.as_str().to_owned())
+                    .collect();
             let mut visible: Vec<(Occur, Box<dyn Query>)> =
                 vec![(Occur::Should, among(fields.confidentiality, &covered))];
             if sight.public {

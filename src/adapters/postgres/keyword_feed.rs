@@ -121,8 +121,10 @@ impl KeywordFeed for PgKeywordFeed {
         }
         // A reading that was removed by a later transaction than the one that wrote it is gone; one that was removed by
         // the same or an earlier one was written again after that.
-        let removed_at: HashMap<_, _> =
-            removals.iter().map(|gone| ((gone.tenant_id, gone.document_id, gone.generation), gone.written_by)).collect();
+        let removed_at: HashMap<_, _> = removals
+            .iter()
+            .map(|gone| ((gone.tenant_id, gone.document_id, gone.generation), gone.written_by))
+            .collect();
         let stays = |(written_by, entry): &(u64, KeywordEntry)| {
             let key = (entry.tenant_id, entry.document_id, entry.generation);
             removed_at.get(&key).is_none_or(|removed| removed <= written_by)

@@ -123,7 +123,9 @@ impl PgPassageIndex {
         transaction.commit().await.map_err(store_error)?;
         let mut hits: Vec<_> = rows.into_iter().map(|row| (ChunkId(row.id), row.likeness)).collect();
         // Relaxed order is nearly sorted.
-        hits.sort_by(|(left, left_score), (right, right_score)| right_score.total_cmp(left_score).then(left.cmp(right)));
+        hits.sort_by(|(left, left_score), (right, right_score)| {
+            right_score.total_cmp(left_score).then(left.cmp(right))
+        });
         Ok(hits)
     }
 }

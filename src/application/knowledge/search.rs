@@ -52,7 +52,7 @@ impl SearchPassages {
             None => None,
             Some(name) => {
                 let found = self.passages.collection(actor.tenant_id, name).await?;
-                Some(found.ok_or(UseCaseError::NotFound("collection"))?.id)
+                Some(found.ok_or(UseCaseError::NotFound("collection"))?)
             }
         };
         let filter = PassageFilter {
@@ -91,7 +91,12 @@ impl SearchPassages {
         Ok(SearchResult { hits, stages: stages.0, method, degraded })
     }
 
-    async fn by_words(&self, viewer: Viewer, order: &SearchOrder, filter: &PassageFilter) -> Result<Ranked, StoreError> {
+    async fn by_words(
+        &self,
+        viewer: Viewer,
+        order: &SearchOrder,
+        filter: &PassageFilter,
+    ) -> Result<Ranked, StoreError> {
         if order.fusion == Fusion::Meaning {
             return Ok(Vec::new());
         }

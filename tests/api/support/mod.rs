@@ -76,6 +76,8 @@ impl TestApp {
         config.data_dir = directory.clone();
         // Most tests look at one request; those of background work ask for it.
         config.server.role = ProcessRole::Api;
+        // The model is loaded by the tests that need it.
+        config.embedding.warm_up = false;
         config.storage.url = format!("file:{}", directory.join("evidence").display());
         config.audit.signing_key_file = directory.join("audit_signing.key");
         change(&mut config);

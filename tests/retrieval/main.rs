@@ -1,0 +1,12 @@
+//! Retrieval: the index of words, the vectors in PostgreSQL, and the search over both through the running service.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::disallowed_methods)]
+
+#[path = "../support/mod.rs"]
+mod database_support;
+#[path = "../api/support/mod.rs"]
+#[allow(dead_code)]
+mod support;
+
+mod nearest;
+mod service;
+mod words;
