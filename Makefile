@@ -107,6 +107,16 @@ bench-relay: doctor $(VENV)/.runtime ## Measure the relay: events a second, lag,
 	@directory=$$(mktemp -d); trap 'rm -rf "$$directory"' EXIT; \
 	  cargo run --release --locked --example relay_pace -- "$$directory/postgres"
 
+# Data that may not be part of the project is evaluated where it lies beside it.
+EVAL_DATA := $(wildcard ../shared/data/cisa_faq ../shared/data/obliqa)
+
+.PHONY: eval
+eval: doctor $(VENV)/.runtime $(VENV)/.models release ## Measure retrieval on the judged questions there are; fail when it got worse
+	@test -n "$(EVAL_DATA)" || echo "No judged questions here: see docs/evaluation.md"
+	@for set in $(EVAL_DATA); do \
+	  $(TARGET)/release/docket eval retrieval --dataset $$set --baseline eval/baseline.json || exit 1; \
+	done
+
 .PHONY: crash
 crash: doctor $(VENV)/.runtime $(VENV)/.dev ## Kill, cut, race and abuse the service for long; prove that nothing is lost
 	@env DOCKET_CRASH_KILLS=$${DOCKET_CRASH_KILLS:-300} DOCKET_CRASH_STOPS=$${DOCKET_CRASH_STOPS:-50} \

@@ -81,7 +81,7 @@ class GraphWriter:
         self.initializers.append(numpy_helper.from_array(np.ascontiguousarray(values), name))
         return name
 
-    def node(self, operator: str, inputs: list[str], output: str, domain: str = FUSED, **attributes: Any) -> str:
+    def node(self, operator: str, inputs: list[str], output: str, domain: str = FUSED, **attributes: Any) -> str:  # noqa: ANN401
         """Adds an operator with one output."""
         self.nodes.append(helper.make_node(operator, inputs, [output], name=output, domain=domain, **attributes))
         return output

@@ -5,6 +5,7 @@ pub mod bulk;
 pub mod cases;
 pub mod demo;
 pub mod error;
+pub mod evaluation;
 pub mod events;
 pub mod evidence;
 pub mod jobs;

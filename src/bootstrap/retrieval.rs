@@ -119,3 +119,8 @@ pub fn embedder(config: &Config) -> OnnxEmbedder {
         window: section.window,
     })
 }
+
+/// An empty index of words, as the service uses it.
+pub fn keyword_index() -> TantivyIndex {
+    TantivyIndex::new(Analysis::DEFAULT)
+}

@@ -23,6 +23,7 @@ pub const ROOMS: &[&str] = &[
     "application/bulk",
     "application/cases",
     "application/demo",
+    "application/evaluation",
     "application/events",
     "application/evidence",
     "application/jobs",

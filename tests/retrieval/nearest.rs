@@ -19,7 +19,7 @@ const DIMENSIONS: usize = 384;
 pub fn vector(numbers: &mut SplitMix64, centre: u64) -> Vec<f32> {
     let mut around = SplitMix64::new(centre % 100);
     #[allow(clippy::cast_precision_loss)]
-    let mut next = |numbers: &mut SplitMix64| (numbers.below(2_001) as f32 - 1_000.0) / 1_000.0;
+    let next = |numbers: &mut SplitMix64| (numbers.below(2_001) as f32 - 1_000.0) / 1_000.0;
     let mut values: Vec<f32> = (0..DIMENSIONS).map(|_| next(&mut around) + 0.7 * next(numbers)).collect();
     let length = values.iter().map(|value| value * value).sum::<f32>().sqrt();
     values.iter_mut().for_each(|value| *value /= length);
@@ -27,26 +27,49 @@ pub fn vector(numbers: &mut SplitMix64, centre: u64) -> Vec<f32> {
 }
 
 /// A document with a passage for each vector.
-pub async fn document(owner: &PgPool, tenant: Uuid, principal: Uuid, level: &str, passages: &[(&str, Vec<f32>)]) -> Uuid {
+pub async fn document(
+    owner: &PgPool,
+    tenant: Uuid,
+    principal: Uuid,
+    level: &str,
+    passages: &[(&str, Vec<f32>)],
+) -> Uuid {
     let (collection, document) = (Uuid::now_v7(), Uuid::now_v7());
     let sha = [u8::try_from(document.as_u128() % 251).unwrap(); 32];
     let collection: Uuid = sqlx::query_scalar(
         "INSERT INTO docket.collections VALUES ($1, $2, 'rules', 'recursive', 200, 20, $3, now())
          ON CONFLICT (tenant_id, name) DO UPDATE SET name = excluded.name RETURNING id",
     )
-    .bind(tenant).bind(collection).bind(principal).fetch_one(owner).await.unwrap();
+    .bind(tenant)
+    .bind(collection)
+    .bind(principal)
+    .fetch_one(owner)
+    .await
+    .unwrap();
     sqlx::query(
-        "INSERT INTO docket.evidence_blobs (tenant_id, sha256, size_bytes, media_type, stored_at)
+        "INSERT INTO docket.evidence_blobs (tenant_id, sha256, size_bytes, media_type, created_at)
          VALUES ($1, $2, 1, 'text/plain', now()) ON CONFLICT DO NOTHING",
     )
-    .bind(tenant).bind(&sha[..]).execute(owner).await.unwrap();
+    .bind(tenant)
+    .bind(&sha[..])
+    .execute(owner)
+    .await
+    .unwrap();
     sqlx::query(
         "INSERT INTO docket.documents (tenant_id, id, collection_id, title, source, media_type, sha256, size_bytes,
              confidentiality, status, generation, created_by, created_at, updated_at)
          VALUES ($1, $2, $3, 'A rulebook', $4, 'text/plain', $5, 1, $6, 'ready', 1, $7, now(), now())",
     )
-    .bind(tenant).bind(document).bind(collection).bind(document.to_string()).bind(&sha[..]).bind(level).bind(principal)
-    .execute(owner).await.unwrap();
+    .bind(tenant)
+    .bind(document)
+    .bind(collection)
+    .bind(document.to_string())
+    .bind(&sha[..])
+    .bind(level)
+    .bind(principal)
+    .execute(owner)
+    .await
+    .unwrap();
     let ids: Vec<Uuid> = passages.iter().map(|_| Uuid::now_v7()).collect();
     let texts: Vec<&str> = passages.iter().map(|(text, _)| *text).collect();
     let vectors: Vec<String> = passages.iter().map(|(_, vector)| format!("{vector:?}")).collect();
@@ -63,7 +86,11 @@ pub async fn document(owner: &PgPool, tenant: Uuid, principal: Uuid, level: &str
 
 /// The tenant of one of the application's first tenants.
 pub async fn tenant_of(owner: &PgPool, principal: Uuid) -> Uuid {
-    sqlx::query_scalar("SELECT tenant_id FROM docket.principals WHERE id = $1").bind(principal).fetch_one(owner).await.unwrap()
+    sqlx::query_scalar("SELECT tenant_id FROM docket.principals WHERE id = $1")
+        .bind(principal)
+        .fetch_one(owner)
+        .await
+        .unwrap()
 }
 
 #[tokio::test]

@@ -20,8 +20,7 @@ const TEXTS: [&str; 3] = [
 ];
 
 async fn vectors(texts: &[&str]) -> Vec<Vec<f32>> {
-    let settings =
-        EmbeddingSettings { model_dir: None, library: None, threads: 1, batch_tokens: 1_024, window: 256 };
+    let settings = EmbeddingSettings { model_dir: None, library: None, threads: 1, batch_tokens: 1_024, window: 256 };
     let texts: Vec<String> = texts.iter().map(|text| (*text).to_owned()).collect();
     OnnxEmbedder::new(settings).embed(&texts, Urgency::Bulk).await.unwrap()
 }
@@ -44,7 +43,13 @@ fn texts(answer: &Value) -> Vec<String> {
 }
 
 /// Asks until the answer is as expected; an index of words follows within a second, a busy machine takes longer.
-async fn eventually(app: &TestApp, tenant: usize, role: Role, body: &Value, expected: impl Fn(&Value) -> bool) -> Value {
+async fn eventually(
+    app: &TestApp,
+    tenant: usize,
+    role: Role,
+    body: &Value,
+    expected: impl Fn(&Value) -> bool,
+) -> Value {
     let deadline = Instant::now() + Duration::from_secs(30);
     loop {
         let answer = search(app, tenant, role, body).await;
@@ -62,10 +67,8 @@ async fn words_and_meaning_find_a_passage_and_each_stage_says_where() {
     let owner = app.superuser().await;
     bring(&app, &owner, 0, "public", &TEXTS).await;
     let body = json!({"query": "incident notification deadline"});
-    let answer = eventually(&app, 0, Role::Reporter, &body, |answer| {
-        answer["hits"][0]["stages"]["keywords"].is_object()
-    })
-    .await;
+    let answer =
+        eventually(&app, 0, Role::Reporter, &body, |answer| answer["hits"][0]["stages"]["keywords"].is_object()).await;
     let best = &answer["hits"][0];
     assert_eq!(best["text"], TEXTS[0]);
     assert_eq!((&best["title"], &best["headings"]), (&json!("A rulebook"), &json!(["Part"])));
@@ -128,7 +131,8 @@ async fn a_form_with_mistakes_names_each() {
     let body = json!({"fusion": "magic", "limit": 0, "document_ids": ["x"], "confidentialities": ["secret"], "sql": 1});
     let request = app.request(Method::POST, "/v1/search", app.key(Role::Reporter)).json(&body);
     let problem = Answer::of(request).await.assert_problem(422, "validation-failed");
-    let named: Vec<&str> = problem["errors"].as_array().unwrap().iter().map(|e| e["pointer"].as_str().unwrap()).collect();
+    let named: Vec<&str> =
+        problem["errors"].as_array().unwrap().iter().map(|e| e["pointer"].as_str().unwrap()).collect();
     for pointer in ["/query", "/fusion", "/limit", "/document_ids", "/confidentialities", "/sql"] {
         assert!(named.contains(&pointer), "{pointer} in {named:?}");
     }

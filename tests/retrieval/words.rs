@@ -45,15 +45,15 @@ fn found(index: &TantivyIndex, viewer: Viewer, text: &str) -> Vec<u128> {
 fn tenants_share_neither_passages_nor_scores() {
     let alone = index(vec![entry(1, 10, "breach of the licence"), entry(1, 20, "annual fee")]);
     let crowded = index(
-        (100..200).map(|chunk| entry(2, chunk, "breach breach licence")).chain([
-            entry(1, 10, "breach of the licence"),
-            entry(1, 20, "annual fee"),
-        ])
-        .collect(),
+        (100..200)
+            .map(|chunk| entry(2, chunk, "breach breach licence"))
+            .chain([entry(1, 10, "breach of the licence"), entry(1, 20, "annual fee")])
+            .collect(),
     );
     assert_eq!(found(&crowded, viewer(1, ALL), "breach"), [10]);
     assert!(found(&crowded, viewer(3, ALL), "breach").is_empty());
-    let score = |index: &TantivyIndex| index.search(viewer(1, ALL), "breach", &PassageFilter::default(), 1).unwrap()[0].1;
+    let score =
+        |index: &TantivyIndex| index.search(viewer(1, ALL), "breach", &PassageFilter::default(), 1).unwrap()[0].1;
     assert!((score(&alone) - score(&crowded)).abs() < f64::EPSILON, "a score tells of other tenants");
 }
 
@@ -76,7 +76,9 @@ fn what_may_not_be_seen_is_not_found() {
 #[test]
 fn a_question_has_no_syntax() {
     let index = index(vec![entry(1, 10, "report and record")]);
-    for text in ["report AND NOT record", "\"report", "text:report", "report^2 (", "+report -record", "{report", "report*"] {
+    for text in
+        ["report AND NOT record", "\"report", "text:report", "report^2 (", "+report -record", "{report", "report*"]
+    {
         assert_eq!(found(&index, viewer(1, ALL), text), [10], "{text}");
     }
     for text in ["", "  ", "?!", "\u{0}"] {
@@ -135,6 +137,5 @@ fn the_first_ten_are_those_of_bm25s() {
         shared += question.found.iter().filter(|id| ours.contains(id)).count();
         all += question.found.len();
     }
-    // Lengths are kept in one byte, as in Lucene, which moves a few passages at the tenth place.
     assert!(shared * 100 >= all * 98, "{shared} of {all}");
 }

@@ -17,6 +17,7 @@ mod life_cycle;
 mod matrix;
 mod names;
 mod page;
+mod retrieval;
 mod snapshot;
 mod verdicts;
 mod visibility;

@@ -4,12 +4,14 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Instant;
 
+use async_trait::async_trait;
 use docket_domain::case::visibility::Sight;
 use docket_domain::ids::ChunkId;
 use docket_domain::principal::Scope;
 use docket_domain::retrieval::{convex_combination, max_sim, maximal_marginal_relevance, reciprocal_rank_fusion};
 
 use super::embedding_cache::EmbeddingCache;
+use super::passages::{FindPassages, FoundPassage, PassageQuery};
 use super::search_order::{Fusion, Hit, Place, Places, SearchOrder, SearchResult, StageReport};
 use crate::application::error::UseCaseError;
 use crate::application::ports::case_reader::Viewer;
@@ -182,6 +184,37 @@ impl SearchPassages {
         }
         stages.note("rerank", hits.len(), began.elapsed());
         Ok(())
+    }
+}
+
+/// What answers are made from: the default search.
+#[async_trait]
+impl FindPassages for SearchPassages {
+    async fn find(&self, caller: &Caller, query: &PassageQuery) -> Result<Vec<FoundPassage>, UseCaseError> {
+        let order = SearchOrder {
+            query: query.question.clone(),
+            collection: query.collection.clone(),
+            limit: query.limit,
+            ..SearchOrder::default()
+        };
+        let result = self.search(caller, &order).await?;
+        Ok(result.hits.into_iter().map(passage).collect())
+    }
+}
+
+fn passage(hit: Hit) -> FoundPassage {
+    let chunk = hit.found.chunk;
+    FoundPassage {
+        chunk_id: chunk.id.0,
+        document_id: chunk.document_id.0,
+        title: hit.found.title,
+        headings: chunk.heading_path,
+        text: chunk.text,
+        page_from: chunk.page_from,
+        page_to: chunk.page_to,
+        char_start: chunk.char_start,
+        confidentiality: chunk.confidentiality,
+        score: hit.score,
     }
 }
 

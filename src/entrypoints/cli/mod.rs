@@ -10,11 +10,15 @@ mod completions;
 mod config;
 mod demo;
 mod drill;
+mod eval;
+mod eval_report;
+mod eval_vectors;
 mod evidence;
 mod export;
 mod failure;
 mod import;
 mod import_report;
+mod index;
 mod jobs;
 mod keys;
 mod migrate;
@@ -87,6 +91,10 @@ enum Command {
     Evidence(evidence::Args),
     /// Break a service on purpose, follow the runbook, see it recover
     Drill(drill::Args),
+    /// Measure retrieval on judged questions
+    Eval(eval::Args),
+    /// Have the index of words built anew
+    Index(index::Args),
     /// Show every setting, its value and where it came from
     Config(config::Args),
     /// Print the completion script of a shell
@@ -116,6 +124,8 @@ pub fn main() -> ExitCode {
         Command::Keys(args) => with_service(&sources, |loaded| keys::run(args, loaded)),
         Command::Outbox(args) => with_service(&sources, |loaded| outbox::run(args, loaded)),
         Command::Jobs(args) => with_service(&sources, |loaded| jobs::run(args, loaded)),
+        Command::Eval(args) => with_service(&sources, |loaded| eval::run(args, loaded)),
+        Command::Index(args) => with_service(&sources, |loaded| index::run(args, loaded)),
         Command::Evidence(args) => with_service(&sources, |loaded| evidence::run(args, loaded)),
         Command::Serve(args) => with_service(&sources, |loaded| serve::run(args, loaded)),
     };

@@ -1,0 +1,148 @@
+//! The figures of an evaluation, how sure they are, and whether they fell below the baseline.
+
+use std::collections::BTreeMap;
+
+use docket_domain::retrieval::metrics::Measures;
+use docket_domain::retrieval::statistics::{bootstrap_interval, mean, paired_randomisation_test};
+use serde::{Deserialize, Serialize};
+
+use super::pipelines::{Outcomes, PIPELINES};
+
+/// Repetitions of bootstrap and paired test.
+const REPETITIONS: usize = 5_000;
+/// From which everything is drawn, so that the same run gives the same report.
+const SEED: u64 = 20_260_101;
+/// A figure may fall by so much: rounding of other processors, not a worse pipeline.
+pub const TOLERANCE: f64 = 0.005;
+
+/// A mean with the interval that holds it with a probability of 95 %.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Figure {
+    /// The mean over the questions.
+    pub mean: f64,
+    /// The lower end.
+    pub low: f64,
+    /// The upper end.
+    pub high: f64,
+}
+
+/// A pipeline's figures.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct PipelineReport {
+    /// Its name.
+    pub pipeline: String,
+    /// Questions it was run on.
+    pub questions: usize,
+    /// nDCG@10.
+    pub ndcg: Figure,
+    /// Recall@10.
+    pub recall: Figure,
+    /// MRR@10.
+    pub reciprocal_rank: Figure,
+    /// MAP@10.
+    pub average_precision: Figure,
+    /// For each other pipeline, on the questions that both were run on: the gain in nDCG@10, and the probability of so large a difference
+    /// between equals.
+    pub against: BTreeMap<String, Comparison>,
+}
+
+/// One pipeline against another.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Comparison {
+    /// The gain in nDCG@10.
+    pub gain: f64,
+    /// The paired randomisation test's p, two-sided.
+    pub p: f64,
+}
+
+/// All figures of a dataset.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Report {
+    /// Its name.
+    pub dataset: String,
+    /// Its passages.
+    pub documents: usize,
+    /// The embedding model.
+    pub model: String,
+    /// The pipelines.
+    pub pipelines: Vec<PipelineReport>,
+}
+
+impl Report {
+    /// Sums up what each pipeline achieved.
+    pub fn new(dataset: &str, documents: usize, model: &str, outcomes: &Outcomes) -> Self {
+        let ran = PIPELINES.iter().zip(outcomes).filter(|(_, outcome)| outcome.iter().any(Option::is_some));
+        let ran: Vec<_> = ran.collect();
+        let pipelines = ran.iter().map(|(name, outcome)| summarise(name, outcome, &ran)).collect();
+        Self { dataset: dataset.to_owned(), documents, model: model.to_owned(), pipelines }
+    }
+
+    /// What the baseline keeps: nDCG@10 and Recall@10 of each pipeline.
+    pub fn baseline(&self) -> Baseline {
+        let figures =
+            |pipeline: &PipelineReport| (pipeline.pipeline.clone(), [pipeline.ndcg.mean, pipeline.recall.mean]);
+        self.pipelines.iter().map(figures).collect()
+    }
+
+    /// Where this report is worse than the baseline by more than [`TOLERANCE`], in words.
+    pub fn regressions(&self, baseline: &Baseline) -> Vec<String> {
+        let mut found = Vec::new();
+        for (name, known) in baseline {
+            let Some(pipeline) = self.pipelines.iter().find(|pipeline| pipeline.pipeline == *name) else {
+                found.push(format!("{name} was not run"));
+                continue;
+            };
+            let measured = [("nDCG@10", pipeline.ndcg.mean), ("Recall@10", pipeline.recall.mean)];
+            for ((measure, now), before) in measured.into_iter().zip(known) {
+                if now + TOLERANCE < *before {
+                    found.push(format!("{}: {measure} of {name} fell from {before:.4} to {now:.4}", self.dataset));
+                }
+            }
+        }
+        found
+    }
+}
+
+/// nDCG@10 and Recall@10 by pipeline.
+pub type Baseline = BTreeMap<String, [f64; 2]>;
+
+fn summarise(name: &str, outcome: &[Option<Measures>], all: &[(&&str, &Vec<Option<Measures>>)]) -> PipelineReport {
+    let figure = |of: fn(&Measures) -> f64| {
+        let values: Vec<f64> = outcome.iter().flatten().map(of).collect();
+        let (low, high) = bootstrap_interval(&values, REPETITIONS, SEED);
+        Figure { mean: mean(&values), low, high }
+    };
+    let against = all.iter().filter(|(other, _)| **other != name).map(|(other, others)| {
+        let pairs = outcome.iter().zip(others.iter()).filter_map(|(own, other)| Some(((*own)?.ndcg, (*other)?.ndcg)));
+        let (own, other_values): (Vec<f64>, Vec<f64>) = pairs.unzip();
+        let p = paired_randomisation_test(&own, &other_values, REPETITIONS, SEED);
+        ((**other).to_owned(), Comparison { gain: mean(&own) - mean(&other_values), p })
+    });
+    PipelineReport {
+        pipeline: name.to_owned(),
+        questions: outcome.iter().flatten().count(),
+        ndcg: figure(|measures| measures.ndcg),
+        recall: figure(|measures| measures.recall),
+        reciprocal_rank: figure(|measures| measures.reciprocal_rank),
+        average_precision: figure(|measures| measures.average_precision),
+        against: against.collect(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_fall_below_the_baseline_is_named() {
+        let one = |ndcg| Some(Measures { ndcg, recall: ndcg, ..Measures::default() });
+        let outcomes = vec![vec![one(0.5), one(0.7)], vec![one(0.4), None], vec![], vec![], vec![], vec![]];
+        let report = Report::new("set", 2, "model", &outcomes);
+        assert_eq!(report.pipelines.len(), 2);
+        assert_eq!((report.pipelines[0].questions, report.pipelines[1].questions), (2, 1));
+        assert!((report.pipelines[0].against["dense"].gain - 0.1).abs() < 1e-9);
+        assert!(report.regressions(&report.baseline()).is_empty());
+        let better = BTreeMap::from([("bm25".to_owned(), [0.7, 0.6]), ("convex".to_owned(), [0.1, 0.1])]);
+        assert_eq!(report.regressions(&better).len(), 2);
+    }
+}

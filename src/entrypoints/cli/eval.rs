@@ -1,0 +1,163 @@
+//! `docket eval`: how good retrieval is on a judged set of questions.
+
+use std::fs::File;
+use std::io::BufReader;
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+use clap::Subcommand;
+use indicatif::{ProgressBar, ProgressStyle};
+
+use super::Failure;
+use super::eval_report::{plot, table};
+use super::eval_vectors::VectorFile;
+use crate::application::evaluation::corpus::{embed, index_words, parts};
+use crate::application::evaluation::dataset::Dataset;
+use crate::application::evaluation::pipelines::Evaluation;
+use crate::application::evaluation::report::{Baseline, Report};
+use crate::application::ports::Embedder;
+use crate::bootstrap::retrieval;
+use crate::config::Loaded;
+
+const EXAMPLES: &str = "\
+Examples:
+  docket eval retrieval --dataset ../shared/data/cisa_faq
+  docket eval retrieval --dataset DIR --rerank-questions 200 --report report.json --plot report.svg
+  docket eval retrieval --dataset DIR --baseline eval/baseline.json    exit 1 if a figure fell
+
+The directory holds documents.jsonl ({_id, title, text}), queries.jsonl ({_id, text}) and qrels.tsv (query-id, corpus-id,
+score), as BEIR publishes them. Nothing is written to a database. Vectors are kept under ~/.cache/docket.";
+
+/// Arguments of `docket eval`.
+#[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
+pub struct Args {
+    #[command(subcommand)]
+    what: What,
+}
+
+/// What can be evaluated.
+#[derive(Debug, Subcommand)]
+enum What {
+    /// Compare BM25, dense, fused and reranked retrieval
+    Retrieval(RetrievalArgs),
+}
+
+/// Arguments of `docket eval retrieval`.
+#[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
+struct RetrievalArgs {
+    /// Directory with documents.jsonl, queries.jsonl and qrels.tsv
+    #[arg(long, value_name = "DIR")]
+    dataset: PathBuf,
+    /// Questions that are reranked token by token, evenly spread; each costs a second or more
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    rerank_questions: usize,
+    /// Write all figures as JSON to this file
+    #[arg(long, value_name = "FILE")]
+    report: Option<PathBuf>,
+    /// Draw the figures as SVG into this file
+    #[arg(long, value_name = "FILE")]
+    plot: Option<PathBuf>,
+    /// Fail when a figure is lower than in this file by more than 0.005
+    #[arg(long, value_name = "FILE")]
+    baseline: Option<PathBuf>,
+    /// Take this run's figures into the baseline instead
+    #[arg(long, requires = "baseline")]
+    update_baseline: bool,
+}
+
+/// Evaluates.
+pub async fn run(args: Args, loaded: Loaded) -> Result<(), Failure> {
+    let What::Retrieval(args) = args.what;
+    let report = evaluate(&args, &loaded).await?;
+    println!("{}", table(&report));
+    if let Some(path) = &args.report {
+        write(path, &to_json(&report)?)?;
+    }
+    if let Some(path) = &args.plot {
+        write(path, &plot(&report))?;
+    }
+    args.baseline.as_deref().map_or(Ok(()), |path| hold_against(&report, path, args.update_baseline))
+}
+
+async fn evaluate(args: &RetrievalArgs, loaded: &Loaded) -> Result<Report, Failure> {
+    let dataset = read(&args.dataset)?;
+    let name = args.dataset.file_name().map_or_else(String::new, |name| name.to_string_lossy().into_owned());
+    let embedder = retrieval::embedder(&loaded.config);
+    let words = retrieval::keyword_index();
+    let began = Instant::now();
+    index_words(&dataset, &words).map_err(anyhow::Error::from)?;
+    eprintln!("{} passages indexed by words in {:.1} s", dataset.documents.len(), began.elapsed().as_secs_f64());
+    let parts = parts(&dataset, &embedder).map_err(anyhow::Error::from)?;
+    let texts: Vec<String> = parts.iter().map(|part| part.text.clone()).collect();
+    let mut file = VectorFile::open(embedder.model(), embedder.window(), embedder.dimensions())
+        .map_err(|error| Failure::new(format!("cannot keep vectors: {error}")))?;
+    let bar = bar(texts.len() + dataset.questions.len(), "embedding");
+    let mut done = |count: usize| bar.inc(count as u64);
+    let vectors = embed(&texts, &embedder, &mut file, &mut done).await.map_err(anyhow::Error::from)?;
+    let questions: Vec<String> = dataset.questions.iter().map(|question| question.text.clone()).collect();
+    let questions = embed(&questions, &embedder, &mut file, &mut done).await.map_err(anyhow::Error::from)?;
+    bar.finish_and_clear();
+    let bar = self::bar(dataset.questions.len(), "searching");
+    let evaluation = Evaluation {
+        dataset: &dataset,
+        words: &words,
+        parts: &parts,
+        vectors: &vectors,
+        questions: &questions,
+        embedder: &embedder,
+        reranked_questions: args.rerank_questions.min(dataset.questions.len()),
+    };
+    let outcomes = evaluation.run(&mut || bar.inc(1)).await.map_err(anyhow::Error::from)?;
+    bar.finish_and_clear();
+    Ok(Report::new(&name, dataset.documents.len(), embedder.model(), &outcomes))
+}
+
+fn bar(length: usize, what: &'static str) -> ProgressBar {
+    let bar = ProgressBar::new(length as u64);
+    if let Ok(style) = ProgressStyle::with_template("{msg} {bar:40} {human_pos}/{human_len}  {per_sec}  {eta}") {
+        bar.set_style(style);
+    }
+    bar.with_message(what)
+}
+
+fn read(directory: &Path) -> Result<Dataset, Failure> {
+    let open = |name: &str| {
+        let path = directory.join(name);
+        let file =
+            File::open(&path).map_err(|error| Failure::usage(format!("cannot read {}: {error}", path.display())))?;
+        Ok::<_, Failure>(BufReader::new(file))
+    };
+    let dataset = Dataset::read(open("documents.jsonl")?, open("queries.jsonl")?, open("qrels.tsv")?);
+    dataset.map_err(|error| Failure::usage(format!("{}: {error}", directory.display())))
+}
+
+/// The baseline file holds several datasets by name.
+fn hold_against(report: &Report, path: &Path, update: bool) -> Result<(), Failure> {
+    let mut known: std::collections::BTreeMap<String, Baseline> = match std::fs::read(path) {
+        Ok(bytes) => serde_json::from_slice(&bytes)
+            .map_err(|error| Failure::usage(format!("{} is no baseline: {error}", path.display())))?,
+        Err(error) if update && error.kind() == std::io::ErrorKind::NotFound => std::collections::BTreeMap::new(),
+        Err(error) => return Err(Failure::usage(format!("cannot read {}: {error}", path.display()))),
+    };
+    if update {
+        let mut figures = report.baseline();
+        figures.values_mut().flatten().for_each(|figure| *figure = (*figure * 10_000.0).round() / 10_000.0);
+        known.insert(report.dataset.clone(), figures);
+        return write(path, &(to_json(&known)? + "\n"));
+    }
+    let Some(baseline) = known.get(&report.dataset) else {
+        return Err(Failure::new(format!("{} knows nothing of {}", path.display(), report.dataset)));
+    };
+    let fallen = report.regressions(baseline);
+    if fallen.is_empty() { Ok(()) } else { Err(Failure::new(fallen.join("\n"))) }
+}
+
+fn to_json(value: &impl serde::Serialize) -> Result<String, Failure> {
+    serde_json::to_string_pretty(value).map_err(|error| Failure::new(format!("cannot write JSON: {error}")))
+}
+
+fn write(path: &Path, content: &str) -> Result<(), Failure> {
+    std::fs::write(path, content).map_err(|error| Failure::usage(format!("cannot write {}: {error}", path.display())))
+}
