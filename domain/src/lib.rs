@@ -13,8 +13,8 @@
 //! 9. [`outbox`]: handing events on: retries, breakers, lanes. [`webhook`]: endpoints and the addresses they may have.
 //! 10. [`resilience`]: what keeps a destination in trouble from dragging others along: breakers, budgets of retries.
 //! 11. [`budget`]: tokens, prices and what a call may cost. [`answer`]: sentences, support and citations of an answer.
-//! 11. [`document`]: documents, what was read in them, and cutting that into passages.
-//! 12. [`retrieval`]: fusing ranked lists, comparing vectors, and judging a ranking.
+//! 12. [`document`]: documents, what was read in them, and cutting that into passages.
+//! 13. [`retrieval`]: fusing ranked lists, comparing vectors, and judging a ranking.
 #![forbid(unsafe_code)]
 
 pub mod answer;

@@ -22,7 +22,9 @@ pub fn vector(numbers: &mut SplitMix64, centre: u64) -> Vec<f32> {
     let next = |numbers: &mut SplitMix64| (numbers.below(2_001) as f32 - 1_000.0) / 1_000.0;
     let mut values: Vec<f32> = (0..DIMENSIONS).map(|_| next(&mut around) + 0.7 * next(numbers)).collect();
     let length = values.iter().map(|value| value * value).sum::<f32>().sqrt();
-    values.iter_mut().for_each(|value| *value /= length);
+    for value in &mut values {
+        *value /= length;
+    }
     values
 }
 

@@ -114,7 +114,7 @@ fn an_index_being_built_is_seen_when_it_is_published() {
     assert_eq!(found(&index, viewer(1, ALL), "words"), [20]);
 }
 
-/// The published reference: `bm25s`, Lucene's variant, over the same words (see scripts/bm25_reference.py).
+/// The published reference: `bm25s`, Lucene's variant, over the same words (see `scripts/bm25_reference.py`).
 #[test]
 fn the_first_ten_are_those_of_bm25s() {
     #[derive(serde::Deserialize)]

@@ -22,7 +22,11 @@ fn every_measure_is_what_trec_eval_says() {
         let found = measure(run.iter().map(|(id, _)| id.as_str()), &row.judgments, 10);
         let ours = [("recall_10", found.recall), ("map_cut_10", found.average_precision), ("ndcg_cut_10", found.ndcg)];
         for (name, value) in ours {
-            assert!((value - row.measures[name]).abs() < 1e-9, "question {place}, {name}: {value} and {:?}", row.measures);
+            assert!(
+                (value - row.measures[name]).abs() < 1e-9,
+                "question {place}, {name}: {value} and {:?}",
+                row.measures
+            );
         }
     }
 }
