@@ -59,6 +59,9 @@ const HOMES: &[(&str, &[&str])] = &[
     ("async_nats", &["src/adapters/nats"]),
     ("jsonwebtoken", &["src/adapters/http_client"]),
     ("axum", &["src/entrypoints/http"]),
+    ("tantivy", &["src/adapters/bm25"]),
+    ("ort", &["src/adapters/embedding"]),
+    ("tokenizers", &["src/adapters/embedding"]),
     // The composition root may name the folder `adapters::object_store`, which looks like the crate.
     ("object_store", &["src/adapters/object_store", "src/bootstrap"]),
 ];
