@@ -74,18 +74,8 @@ impl Parts {
         let clock = Arc::new(SystemClock::new());
         let calendars = Calendars::new(Arc::new(PgCalendarStore::new(pool.clone())), CALENDAR_AGE);
         let (wakeups, embedding) = (Wakeups::default(), Arc::default());
-        Self { clock, cases, calendars, wakeups, sinks: Vec::new(), embedding, pool, lane }
-        Self { clock, cases, wakeups: Wakeups::default(), sinks: Vec::new(), embedding: Arc::default(), words: Words::default(), pool, lane }
-        Self {
-            clock,
-            cases,
-            wakeups: Wakeups::default(),
-            sinks: Vec::new(),
-            embedding: Arc::default(),
-            words: Words::default(),
-            pool,
-            lane,
-        }
+        let words = Words::default();
+        Self { clock, cases, calendars, wakeups, sinks: Vec::new(), embedding, words, pool, lane }
     }
 
     /// The one way to write cases.

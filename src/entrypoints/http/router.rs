@@ -9,9 +9,7 @@ use utoipa_axum::routes;
 use super::state::ApiState;
 use super::{
     admission, api_keys, audit, calendar, case_list, cases, checkpoints, deprecated, events, evidence,
-    evidence_content, jobs, links, notes, outbox, principals, tenants, transitions, webhooks,
-    admission, api_keys, audit, case_list, cases, checkpoints, deprecated, events, evidence, evidence_content, jobs,
-    links, notes, outbox, principals, search, tenants, transitions, webhooks,
+    evidence_content, jobs, links, notes, outbox, principals, search, tenants, transitions, webhooks,
 };
 
 #[derive(OpenApi)]
