@@ -6,7 +6,7 @@
 ALTER TABLE docket.chunks ALTER COLUMN embedding SET STORAGE PLAIN;
 
 -- Large tenants are searched by this graph. Vectors have length one, so the inner product orders them as the cosine does and costs less.
-CREATE INDEX chunks_by_meaning ON docket.chunks USING hnsw (embedding vector_ip_ops) WITH (m = 16, ef_construction = 64);
+CREATE INDEX chunks_by_meaning ON docket.chunks USING hnsw (embedding vector_ip_ops) WITH (m = 16, ef_construction = 200);
 
 -- How many passages a tenant has decides which way is taken.
 CREATE INDEX chunks_with_embedding ON docket.chunks (tenant_id, collection_id) WHERE embedding IS NOT NULL;

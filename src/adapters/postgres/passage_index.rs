@@ -18,7 +18,7 @@ pub const EXACT_BELOW: i64 = 20_000;
 /// How long the number of a tenant's passages is remembered; the two ways differ in speed, not in what they may show.
 const REMEMBERED: Duration = Duration::from_secs(30);
 /// Candidates that the graph keeps while it searches (pgvector's `hnsw.ef_search`); never less than what is asked for.
-const EF_SEARCH: u32 = 200;
+const EF_SEARCH: u32 = 400;
 
 /// [`PassageIndex`] on PostgreSQL with pgvector.
 #[derive(Debug, Clone)]
