@@ -2,6 +2,7 @@
 
 mod delivery;
 mod models;
+mod outside;
 pub mod retrieval;
 mod tokens;
 mod worker;
@@ -16,7 +17,6 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 use crate::adapters::embedding::OnnxEmbedder;
-use crate::adapters::nats::NatsProbe;
 use crate::adapters::object_store::{S3Settings, open as open_store};
 use crate::adapters::postgres::health::{DatabaseProbe, RowSecurityProbe};
 use crate::adapters::postgres::open::{OpenDatabase, OpenSettings, open};
@@ -44,6 +44,7 @@ use crate::entrypoints::http::rate_limits::RateLimits;
 use crate::entrypoints::http::state::{ApiParts, ApiState};
 use crate::entrypoints::http::{docs, metrics, problem_pages, router, server};
 use crate::telemetry;
+use outside::Outside;
 use retrieval::Words;
 use tokens::Issuer;
 
@@ -158,7 +159,7 @@ impl Parts {
 
     /// The kinds of jobs there are.
     pub fn job_kinds(&self, config: &Config) -> anyhow::Result<Registry> {
-        worker::registry(self, config)
+        worker::registry(self, config, &Outside::of_jobs(self, config)?)
     }
 
     fn probes(&self) -> Vec<Arc<dyn HealthProbe>> {
@@ -182,8 +183,9 @@ impl Parts {
             events: Arc::new(PgEventFeed::new(self.pool.clone())),
             streams: Self::streams(config, stop),
             jobs: self.jobs(),
-            job_kinds: worker::registry(self, config)?,
             search: self.search(config),
+            job_kinds: self.job_kinds(config)?,
+            register_entries: self.register_entries(),
             clock: self.clock.clone(),
             deliveries: self.delivery_desk(config, tenancy.clone())?,
             tenancy,
@@ -234,11 +236,11 @@ pub async fn run(
     config.server.bind = listener.local_addr()?;
     let upkeep = tokio::spawn(telemetry::metrics::upkeep());
     let pool_gauges = tokio::spawn(pool::observe(parts.pool.clone()));
-    let broker = if config.server.role.works() { delivery::broker(&config) } else { None };
-    let worker = worker::worker(&parts, &config, broker.as_ref())?;
+    let outside = Outside::of(&parts, &config)?;
+    let worker = worker::worker(&parts, &config, &outside)?;
     let issuer = Issuer::of(&config)?;
     let mut probes: Vec<_> = parts.probes().into_iter().chain(worker.probes()).collect();
-    probes.extend(broker.map(|link| Arc::new(NatsProbe(link)) as Arc<dyn HealthProbe>));
+    probes.extend(outside.probes());
     if let Some(issuer) = &issuer {
         probes.push(issuer.probe());
     }

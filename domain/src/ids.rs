@@ -48,6 +48,8 @@ id_types! {
     EvidenceId;
     /// A link from one case to another.
     LinkId;
+    /// An answer of the company register on a case.
+    RegisterEntryId;
     /// A committed event; also the CloudEvents `id`.
     EventId;
     /// An API key.

@@ -4,6 +4,7 @@ pub mod audit;
 pub mod bulk;
 pub mod cases;
 pub mod demo;
+pub mod enrichment;
 pub mod error;
 pub mod evaluation;
 pub mod events;

@@ -4,12 +4,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
-use secrecy::{ExposeSecret, SecretString};
+use secrecy::ExposeSecret;
 use tokio_util::sync::CancellationToken;
 
 use super::Parts;
 use crate::adapters::http_client::{GuardedResolver, HttpWebhookSender, SenderSettings};
-use crate::adapters::nats::{Credentials, Link, NatsSettings};
 use crate::adapters::postgres::{PgDeliveryLog, PgRelayStore, PgWakeupChannel};
 use crate::adapters::system::{AesSealer, secret_file};
 use crate::application::events::relay::{Relay, RelaySettings};
@@ -80,37 +79,6 @@ impl Parts {
     pub fn wakeup_channel(&self) -> Arc<dyn WakeupChannel> {
         Arc::new(PgWakeupChannel::new(self.pool.clone()))
     }
-}
-
-/// The way to the broker, if the configuration names one. It is connected in the background: a broker that is down keeps
-/// nothing from starting.
-pub(super) fn broker(config: &Config) -> Option<Arc<Link>> {
-    let section = &config.nats;
-    let text = |secret: &SecretString| secret.expose_secret().to_owned();
-    let credentials = match (&section.token, &section.password) {
-        (Some(token), _) => Credentials::Token(text(token)),
-        (None, Some(password)) => Credentials::Password { user: section.user.clone(), password: text(password) },
-        (None, None) => Credentials::OfUrl,
-    };
-    let link = Arc::new(Link::new(NatsSettings {
-        url: section.url.as_ref().map(text)?,
-        credentials,
-        stream: section.stream.clone(),
-        subject_prefix: section.subject_prefix.clone(),
-        connect_timeout: Duration::from_millis(section.connect_timeout_ms),
-        ack_timeout: Duration::from_millis(section.ack_timeout_ms),
-        duplicate_window: Duration::from_secs(section.duplicate_window_seconds),
-        keep: Duration::from_hours(24 * section.keep_days),
-        replicas: section.replicas,
-    }));
-    let first = link.clone();
-    tokio::spawn(async move {
-        match first.context().await {
-            Ok(_) => tracing::info!(stream = first.settings().stream, "events are published to NATS"),
-            Err(error) => tracing::warn!(%error, "cannot publish to NATS yet; events wait"),
-        }
-    });
-    Some(link)
 }
 
 /// The key that seals signing secrets: configured, or made once and kept under the data directory.

@@ -8,7 +8,7 @@ use docket_domain::job::LeaseTerms;
 use tokio_util::sync::CancellationToken;
 
 use super::Parts;
-use crate::adapters::nats::{Link, NatsSink};
+use super::outside::Outside;
 use crate::adapters::postgres::{PgAnswerStore, PgDeadlineWatch, PgHousekeeping, PgJobQueue, PgUsageLedger};
 use crate::adapters::system::SystemRandomness;
 use crate::application::jobs::answer_upkeep::{PurgeAnswers, SettleLostCalls};
@@ -29,8 +29,8 @@ const SHARE_OF_GRACE: f64 = 0.8;
 const SHARE_TO_FINISH: f64 = 0.75;
 
 /// The worker of this process: no services when its role is to answer requests only.
-pub(super) fn worker(parts: &Parts, config: &Config, broker: Option<&Arc<Link>>) -> anyhow::Result<Worker> {
-    let services = if config.server.role.works() { services(parts, config, broker)? } else { Vec::new() };
+pub(super) fn worker(parts: &Parts, config: &Config, outside: &Outside) -> anyhow::Result<Worker> {
+    let services = if config.server.role.works() { services(parts, config, outside)? } else { Vec::new() };
     Ok(Worker::new(services))
 }
 
@@ -40,9 +40,9 @@ pub(super) fn grace(config: &Config) -> Duration {
 }
 
 /// Every background service. A new one is a line here.
-fn services(parts: &Parts, config: &Config, broker: Option<&Arc<Link>>) -> anyhow::Result<Vec<Arc<dyn Service>>> {
+fn services(parts: &Parts, config: &Config, outside: &Outside) -> anyhow::Result<Vec<Arc<dyn Service>>> {
     let queue: Arc<dyn JobQueue> = Arc::new(PgJobQueue::new(parts.pool.clone()));
-    let registry = registry(parts, config)?;
+    let registry = registry(parts, config, outside)?;
     let lease = LeaseTerms { length: Duration::from_millis(config.worker.lease_ms) };
     let settings = RunnerSettings {
         name: format!("{} pid {}", hostname(), std::process::id()),
@@ -61,7 +61,7 @@ fn services(parts: &Parts, config: &Config, broker: Option<&Arc<Link>>) -> anyho
     let randomness = Arc::new(SystemRandomness);
     let runner = JobRunner(Tools { queue, registry, ids: parts.clock.clone(), randomness, settings });
     let overdue = OverdueGauge { watch: deadline_watch(parts), clock: parts.clock.clone() };
-    let relay = RelayService(parts.relay(config, sinks(parts, broker))?);
+    let relay = RelayService(parts.relay(config, sinks(parts, outside))?);
     let mut services: Vec<Arc<dyn Service>> =
         vec![Arc::new(runner), Arc::new(upkeep), Arc::new(relay), Arc::new(overdue)];
     if config.relay.hints {
@@ -76,11 +76,11 @@ fn deadline_watch(parts: &Parts) -> Arc<dyn DeadlineWatch> {
 }
 
 /// Every kind of job. A new one is a line here.
-pub(super) fn registry(parts: &Parts, config: &Config) -> anyhow::Result<Registry> {
+pub(super) fn registry(parts: &Parts, config: &Config, outside: &Outside) -> anyhow::Result<Registry> {
     let clock = parts.clock.clone();
     let housekeeping = Arc::new(PgHousekeeping::new(parts.pool.clone()));
     let days = |days: u32| time::Duration::days(i64::from(days));
-    let handlers: Vec<Arc<dyn JobHandler>> = vec![
+    let mut handlers: Vec<Arc<dyn JobHandler>> = vec![
         Arc::new(Probe { clock: clock.clone() }),
         Arc::new(PurgeIdempotencyKeys(housekeeping.clone())),
         Arc::new(PurgeFinishedJobs {
@@ -99,6 +99,7 @@ pub(super) fn registry(parts: &Parts, config: &Config) -> anyhow::Result<Registr
         Arc::new(EscalateBreachedCase { writing: parts.writing(config) }),
         Arc::new(SignCheckpoint { audit: parts.audit(), signer: parts.signer(config)?, clock }),
     ];
+    handlers.extend(outside.handlers(parts, config));
     Ok(Registry::new(handlers)?)
 }
 
@@ -108,9 +109,9 @@ fn hostname() -> String {
 }
 
 /// Where events go inside the house, besides webhooks. A new sink is a line here.
-fn sinks(parts: &Parts, broker: Option<&Arc<Link>>) -> Vec<Arc<dyn EventSink>> {
+fn sinks(parts: &Parts, outside: &Outside) -> Vec<Arc<dyn EventSink>> {
     let mut sinks = parts.sinks.clone();
-    sinks.extend(broker.map(|link| Arc::new(NatsSink::new(link.clone())) as Arc<dyn EventSink>));
+    sinks.extend(outside.sinks(parts));
     sinks
 }
 

@@ -15,7 +15,8 @@ pub use load::{DEFAULT_FILE, Effective, Flag, Loaded, Sources, load};
 pub use network::Network;
 pub use render::{default_toml, effective_text, markdown};
 pub use sections::{
-    Answers, Anthropic, Audit, Compatible, Config, Database, Demo, Events, Idempotency, Limits, LogFormat, Models,
-    Nats, Oidc, OpenAi, ProcessRole, Relay, SECTIONS, Security, Server, Storage, Telemetry, Webhooks, Worker, settings,
+    Answers, Anthropic, Audit, Compatible, Config, Database, Demo, Enrichment, Events, Idempotency, Limits, LogFormat,
+    Models, Nats, Oidc, OpenAi, ProcessRole, Relay, SECTIONS, Security, Server, Storage, Telemetry, Webhooks, Worker,
+    settings,
 };
 pub use setting::{Rule, Setting};

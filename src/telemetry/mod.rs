@@ -10,6 +10,7 @@ pub mod deadlines;
 pub mod delivery;
 pub mod dependencies;
 pub mod disk;
+pub mod enrichment;
 pub mod gen_ai;
 pub mod jobs;
 mod logs;

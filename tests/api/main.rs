@@ -19,6 +19,7 @@ mod case_lists;
 mod concurrency;
 mod deadlines;
 mod documents;
+mod enrichment;
 mod event_feed;
 mod event_stream;
 mod evidence;

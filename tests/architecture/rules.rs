@@ -23,6 +23,7 @@ pub const ROOMS: &[&str] = &[
     "application/bulk",
     "application/cases",
     "application/demo",
+    "application/enrichment",
     "application/evaluation",
     "application/events",
     "application/evidence",

@@ -35,6 +35,9 @@ async fn play(bench: &Bench, id: JobId, holder: &mut WorkerId, happening: Happen
         }
         Happening::GivenUp { token } => settle(token, Settlement::Dead { error: "enough".into() }).await,
         Happening::Stopped { token } => settle(token, Settlement::Cancelled).await,
+        Happening::HandedBack { token } if token % 2 == 0 => {
+            settle(token, Settlement::Postponed { delay: Duration::ZERO, error: "down".into() }).await
+        }
         Happening::HandedBack { .. } => {
             let handed = bench.queue.retire(*holder).await.unwrap();
             *holder = bench.worker().await;

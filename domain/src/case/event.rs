@@ -54,6 +54,8 @@ named_enum! {
         CaseEvidenceAdded = "case.evidence_added",
         /// The case was linked to another.
         CaseLinked = "case.linked",
+        /// The company register was asked about the respondent, and its answer written down.
+        CaseEnriched = "case.enriched",
     }
 }
 

@@ -12,6 +12,7 @@ pub mod event;
 pub mod fields;
 pub mod guard;
 pub mod names;
+pub mod register;
 pub mod transitions;
 pub mod visibility;
 
@@ -22,3 +23,4 @@ pub use event::EventType;
 pub use fields::{CaseChanges, NewCase};
 pub use guard::Guard;
 pub use names::{Command, Confidentiality, LinkKind, Severity, State};
+pub use register::{Company, CompanyStatus, RegisterEntry};

@@ -13,6 +13,7 @@ use super::error::{broken_constraint, store_error};
 use super::job_hint::JobHint;
 use super::job_store;
 use super::lane::Lane;
+use super::register_entries;
 use crate::application::ports::StoreError;
 use crate::application::ports::case_store::{
     Attachment, CaseStore, CaseWrite, Commit, KeyScope, Loaded, RowChange, StoredAnswer,
@@ -341,6 +342,9 @@ async fn attach(connection: &mut PgConnection, write: &CaseWrite, row: &Attachme
             .execute(connection)
             .await?;
         }
+        Attachment::RegisterEntry { id, event_id, entry } => {
+            register_entries::insert(connection, write, *id, *event_id, entry).await?;
+        }
     }
     Ok(())
 }
@@ -361,6 +365,7 @@ pub(super) fn conflict(error: &sqlx::Error) -> Option<Commit> {
         "case_links_tenant_id_target_case_id_fkey" => Some(Commit::NoSuchTarget),
         "case_evidence_tenant_id_sha256_fkey" => Some(Commit::NoSuchContent),
         "case_links_once" => Some(Commit::LinkExists),
+        "register_entries_once" => Some(Commit::EntryExists),
         // Two writers decided on the same chain head and the other was faster.
         "audit_events_pkey" => Some(Commit::Stale),
         _ => None,

@@ -88,12 +88,18 @@ impl JobQueue for PgJobQueue {
     }
 
     async fn settle(&self, jobs: &[(JobLease, Settlement)]) -> Result<u64, StoreError> {
+        let is_postponed = |settlement: &Settlement| matches!(settlement, Settlement::Postponed { .. });
+        if jobs.iter().any(|(_, settlement)| is_postponed(settlement)) {
+            let (postponed, others): (Vec<_>, Vec<_>) = jobs.iter().cloned().partition(|(_, end)| is_postponed(end));
+            let count = self.postpone(&postponed).await?;
+            return Ok(count + if others.is_empty() { 0 } else { self.settle(&others).await? });
+        }
         let (tenants, ids, tokens) = columns(jobs.iter().map(|(lease, _)| lease));
         let (mut verdicts, mut delays, mut errors, mut results) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
         for (_, settlement) in jobs {
             let (verdict, delay, error, result) = match settlement {
                 Settlement::Succeeded(result) => ("succeeded", 0, None, result.as_ref().map(ToString::to_string)),
-                Settlement::Retry { delay, error } => {
+                Settlement::Retry { delay, error } | Settlement::Postponed { delay, error } => {
                     ("retry", i64::try_from(delay.as_millis()).unwrap_or(i64::MAX), Some(error.clone()), None)
                 }
                 Settlement::Dead { error } => ("dead", 0, Some(error.clone()), None),
@@ -249,6 +255,29 @@ impl JobQueue for PgJobQueue {
             *place = None;
         }
         heard
+    }
+}
+
+impl PgJobQueue {
+    /// Puts jobs back without counting their attempt; how many were the caller's.
+    async fn postpone(&self, jobs: &[(JobLease, Settlement)]) -> Result<u64, StoreError> {
+        let (tenants, ids, tokens) = columns(jobs.iter().map(|(lease, _)| lease));
+        let (mut delays, mut errors) = (Vec::new(), Vec::new());
+        for (_, settlement) in jobs {
+            if let Settlement::Postponed { delay, error } = settlement {
+                delays.push(i64::try_from(delay.as_millis()).unwrap_or(i64::MAX));
+                errors.push(error.clone());
+            }
+        }
+        let postponed = sqlx::query_scalar!(
+            r#"SELECT docket.postpone_jobs($1, $2, $3, $4, $5) AS "postponed!""#,
+            &tenants,
+            &ids,
+            &tokens,
+            &delays,
+            &errors
+        );
+        postponed.fetch_one(&self.pool).await.map(unsigned).map_err(store_error)
     }
 }
 

@@ -39,6 +39,7 @@ pub mod lane;
 pub mod open;
 pub mod passage_index;
 pub mod pool;
+mod register_entries;
 mod relay_cursors;
 #[cfg(feature = "faults")]
 mod relay_fault;
@@ -69,6 +70,7 @@ pub use keyword_feed::PgKeywordFeed;
 pub use lane::Lane;
 pub use passage_index::PgPassageIndex;
 pub use pool::{Pool, connect, migrate};
+pub use register_entries::PgRegisterEntries;
 pub use relay_store::PgRelayStore;
 pub use tenancy_store::PgTenancyStore;
 pub use usage_ledger::PgUsageLedger;

@@ -335,6 +335,9 @@ impl CaseWriting {
                 let detail = "no content with this hash is stored any more; upload it";
                 Err(UseCaseError::Invalid(vec![Invalid::new("/sha256", detail)]))
             }
+            Commit::EntryExists => {
+                Err(UseCaseError::Duplicate("the register's answer to this event is written already".to_owned()))
+            }
             Commit::LinkExists => {
                 Err(UseCaseError::Duplicate("the two cases are linked in this way already".to_owned()))
             }

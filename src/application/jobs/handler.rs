@@ -64,6 +64,14 @@ pub enum JobError {
         /// The least time to wait.
         after: Option<Duration>,
     },
+    /// What it needs is down: again after a while, as often as it takes, and the attempt does not count.
+    #[error("{reason}")]
+    Postponed {
+        /// What is down.
+        reason: String,
+        /// The least time to wait.
+        after: Duration,
+    },
     /// It would fail again: no further attempt.
     #[error("{0}")]
     Fatal(String),

@@ -35,6 +35,7 @@ impl Ended {
         match self {
             Self::Complete | Self::Settle(Settlement::Succeeded(_)) => "succeeded",
             Self::Settle(Settlement::Retry { .. }) => "retried",
+            Self::Settle(Settlement::Postponed { .. }) => "postponed",
             Self::Settle(Settlement::Dead { .. }) => "dead",
             Self::Settle(Settlement::Cancelled) => "cancelled",
             Self::Nothing => "committed",
@@ -97,6 +98,11 @@ fn judge(spec: &KindSpec, attempt: u32, result: Result<Outcome, JobError>, rando
         Ok(Outcome::DoneWith(result)) if spec.keeps_results => Ended::Settle(Settlement::Succeeded(Some(result))),
         Ok(Outcome::Done | Outcome::DoneWith(_)) => Ended::Complete,
         Err(JobError::Cancelled) => Ended::Settle(Settlement::Cancelled),
+        Err(JobError::Postponed { reason, after }) => {
+            // What waited together for the same thing does not come back together.
+            let delay = after.saturating_add(spec.retry.delay(1, random));
+            Ended::Settle(Settlement::Postponed { delay, error: bounded(&reason) })
+        }
         Err(JobError::Fatal(reason)) => failed(&spec.retry, attempt, false, None, &reason, random),
         Err(JobError::Retry { reason, after }) => failed(&spec.retry, attempt, true, after, &reason, random),
     }
@@ -110,10 +116,14 @@ fn failed(
     reason: &str,
     random: u64,
 ) -> Ended {
-    // U+0000 cannot be stored.
-    let error: String = reason.chars().filter(|character| *character != '\0').take(ERROR_MAX).collect();
+    let error = bounded(reason);
     Ended::Settle(match policy.judge(attempt, worth_a_try, after, random) {
         Verdict::Retry(delay) => Settlement::Retry { delay, error },
         Verdict::Dead => Settlement::Dead { error },
     })
+}
+
+/// What is kept of an error; U+0000 cannot be stored.
+fn bounded(reason: &str) -> String {
+    reason.chars().filter(|character| *character != '\0').take(ERROR_MAX).collect()
 }

@@ -2,9 +2,9 @@
 
 use async_trait::async_trait;
 use docket_domain::audit::{AuditRecord, ChainHead};
-use docket_domain::case::{Case, EventType, LinkKind};
+use docket_domain::case::{Case, EventType, LinkKind, RegisterEntry};
 use docket_domain::idempotency::{Fingerprint, IdempotencyKey};
-use docket_domain::ids::{CaseId, EventId, EvidenceId, LinkId, NoteId, PrincipalId, TenantId};
+use docket_domain::ids::{CaseId, EventId, EvidenceId, LinkId, NoteId, PrincipalId, RegisterEntryId, TenantId};
 use docket_domain::job::JobLease;
 use serde_json::Value;
 use time::OffsetDateTime;
@@ -141,6 +141,15 @@ pub enum Attachment {
         /// Why.
         reason: String,
     },
+    /// An answer of the company register.
+    RegisterEntry {
+        /// Its id.
+        id: RegisterEntryId,
+        /// The event that led to the look-up; written once for each.
+        event_id: EventId,
+        /// The answer.
+        entry: RegisterEntry,
+    },
 }
 
 /// How the case row changes.
@@ -204,6 +213,8 @@ pub enum Commit {
     LinkExists,
     /// The content to attach is not known (any more).
     NoSuchContent,
+    /// The event's answer of the register is written already.
+    EntryExists,
     /// Another worker has the job that the act was the effect of.
     LeaseLost,
 }

@@ -61,6 +61,13 @@ pub enum Settlement {
         /// Why it failed.
         error: String,
     },
+    /// Not yet, and the attempt does not count: what the job needs is down.
+    Postponed {
+        /// How long to wait, by the database's clock.
+        delay: Duration,
+        /// What is down.
+        error: String,
+    },
     /// Not at all: kept as a dead letter.
     Dead {
         /// Why it failed.

@@ -4,6 +4,7 @@ mod answers;
 mod database;
 mod delivery;
 mod embedding;
+mod enrichment;
 mod limits;
 mod models;
 mod security;
@@ -21,6 +22,7 @@ pub use answers::Answers;
 pub use database::Database;
 pub use delivery::{Events, Nats, Relay, Webhooks};
 pub use embedding::Embedding;
+pub use enrichment::Enrichment;
 pub use limits::{Idempotency, Limits};
 pub use models::{Anthropic, Compatible, Models, OpenAi};
 pub use security::{Oidc, Security};
@@ -66,6 +68,8 @@ section! {
         embedding: Embedding;
         + /// Answers from documents.
         answers: Answers;
+        + /// The company register.
+        enrichment: Enrichment;
         + /// Logs, traces and metrics.
         telemetry: Telemetry;
         + /// Demo data.
@@ -106,6 +110,7 @@ pub const SECTIONS: &[(&str, &str, &[Setting])] = &[
     ("events", Events::ABOUT, Events::SETTINGS),
     ("embedding", Embedding::ABOUT, Embedding::SETTINGS),
     ("answers", Answers::ABOUT, Answers::SETTINGS),
+    ("enrichment", Enrichment::ABOUT, Enrichment::SETTINGS),
     ("telemetry", Telemetry::ABOUT, Telemetry::SETTINGS),
     ("demo", Demo::ABOUT, Demo::SETTINGS),
 ];

@@ -2,6 +2,7 @@
 
 use std::fs::OpenOptions;
 use std::io::Write;
+use std::net::SocketAddr;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
@@ -11,8 +12,8 @@ use serde::{Deserialize, Serialize};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
-use super::Failure;
 use super::serve::cancel_on_signal;
+use super::{Failure, register};
 use crate::application::demo::seed_demo::{SeededTenant, seed_demo};
 use crate::bootstrap::{self, Parts};
 use crate::config::{Config, Loaded};
@@ -20,6 +21,7 @@ use crate::config::{Config, Loaded};
 const EXAMPLES: &str = "\
 Examples:
   docket demo                             start everything, print the URL and the demo keys
+  docket demo --register                  with a company register, see `docket register --help`
   docket --set server.bind=127.0.0.1:9000 demo
                                           the same on another port
   jq -r '.tenants[0].keys.reporter' .docket/demo.json
@@ -31,7 +33,11 @@ Never use it for real cases: whoever reads that file has every role.";
 /// Arguments of `docket demo`.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
-pub struct Args {}
+pub struct Args {
+    /// Start a fictional company register, too, and let docket ask it about respondents
+    #[arg(long)]
+    register: bool,
+}
 
 /// What scripts and load tests read.
 #[derive(Debug, Serialize, Deserialize)]
@@ -41,8 +47,8 @@ struct DemoFile {
 }
 
 /// Seeds what is missing, prints how to begin, serves until told to stop.
-pub async fn run(_: Args, loaded: Loaded) -> Result<(), Failure> {
-    let config = loaded.config;
+pub async fn run(args: Args, loaded: Loaded) -> Result<(), Failure> {
+    let mut config = loaded.config;
     let shutdown = CancellationToken::new();
     tokio::spawn(cancel_on_signal(shutdown.clone()));
     let bind = config.server.bind;
@@ -50,6 +56,10 @@ pub async fn run(_: Args, loaded: Loaded) -> Result<(), Failure> {
         Failure::new(format!("cannot listen on {bind}: {error}"))
             .with_hint("another service has this port; choose one with `docket --set server.bind=127.0.0.1:9000 demo`")
     })?;
+    if args.register {
+        let address = start_register(&shutdown).await?;
+        config.enrichment.url.get_or_insert(format!("http://{address}"));
+    }
     let database = bootstrap::database(&config).await?;
     let parts = Parts::from_pool(database.pool.clone());
     let outcome = match prepare(&config, &parts, &listener).await {
@@ -58,6 +68,21 @@ pub async fn run(_: Args, loaded: Loaded) -> Result<(), Failure> {
     };
     database.close().await.map_err(|error| Failure::new(format!("cannot close the database: {error}")))?;
     outcome
+}
+
+/// Starts the company register; it ends with the service.
+async fn start_register(shutdown: &CancellationToken) -> Result<SocketAddr, Failure> {
+    let usual = register::USUAL_ADDRESS.parse().map_err(|_| Failure::new("the register's usual address is none"))?;
+    let (register, listener) = register::open(usual).await?;
+    let address = listener.local_addr().map_err(|error| Failure::new(error.to_string()))?;
+    let stop = shutdown.clone();
+    tokio::spawn(async move {
+        if let Err(error) = register.serve(listener, stop).await {
+            tracing::error!(%error, "the company register ended");
+        }
+    });
+    println!("  {} the company register is at http://{address}", style("✓").green());
+    Ok(address)
 }
 
 async fn prepare(config: &Config, parts: &Parts, listener: &TcpListener) -> Result<(), Failure> {

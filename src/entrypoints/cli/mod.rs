@@ -24,6 +24,7 @@ mod keys;
 mod migrate;
 mod openapi;
 mod outbox;
+mod register;
 mod serve;
 mod tenants;
 
@@ -87,6 +88,8 @@ enum Command {
     Outbox(outbox::Args),
     /// List, show, run, cancel and redrive background jobs
     Jobs(jobs::Args),
+    /// Serve a fictional company register that can be made slow, flaky or down
+    Register(register::Args),
     /// Look after the bytes of evidence
     Evidence(evidence::Args),
     /// Break a service on purpose, follow the runbook, see it recover
@@ -126,6 +129,7 @@ pub fn main() -> ExitCode {
         Command::Jobs(args) => with_service(&sources, |loaded| jobs::run(args, loaded)),
         Command::Eval(args) => with_service(&sources, |loaded| eval::run(args, loaded)),
         Command::Index(args) => with_service(&sources, |loaded| index::run(args, loaded)),
+        Command::Register(args) => with_service(&sources, |_| register::run(args)),
         Command::Evidence(args) => with_service(&sources, |loaded| evidence::run(args, loaded)),
         Command::Serve(args) => with_service(&sources, |loaded| serve::run(args, loaded)),
     };

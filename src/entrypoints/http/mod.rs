@@ -33,6 +33,8 @@ pub mod problem;
 pub mod problem_from;
 pub mod problem_pages;
 pub mod rate_limits;
+pub mod register;
+pub mod register_entries;
 pub mod router;
 pub mod search;
 pub mod server;

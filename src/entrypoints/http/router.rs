@@ -9,7 +9,7 @@ use utoipa_axum::routes;
 use super::state::ApiState;
 use super::{
     admission, api_keys, audit, calendar, case_list, cases, checkpoints, deprecated, events, evidence,
-    evidence_content, jobs, links, notes, outbox, principals, search, tenants, transitions, webhooks,
+    evidence_content, jobs, links, notes, outbox, principals, register_entries, search, tenants, transitions, webhooks,
 };
 
 #[derive(OpenApi)]
@@ -70,6 +70,7 @@ fn routes() -> OpenApiRouter<ApiState> {
         .routes(routes!(notes::get_note))
         .routes(routes!(transitions::post_link, links::list_links))
         .routes(routes!(links::get_link))
+        .routes(routes!(register_entries::list_register_entries))
         .routes(routes!(audit::get_case_trail))
         .routes(routes!(audit::verify_case))
         .routes(routes!(audit::get_administrative_trail))

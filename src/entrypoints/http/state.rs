@@ -8,7 +8,9 @@ use super::rate_limits::RateLimits;
 use crate::application::cases::CaseWriting;
 use crate::application::jobs::Registry;
 use crate::application::knowledge::search::SearchPassages;
-use crate::application::ports::{AuditStore, BlobStore, CaseReader, Clock, EventFeed, EvidenceIndex, JobStore, Signer};
+use crate::application::ports::{
+    AuditStore, BlobStore, CaseReader, Clock, EventFeed, EvidenceIndex, JobStore, RegisterEntries, Signer,
+};
 use crate::application::tenancy::{Authenticator, TenancyWriting};
 use crate::application::webhooks::DeliveryDesk;
 
@@ -32,6 +34,8 @@ pub struct ApiParts {
     pub evidence: Arc<dyn EvidenceIndex>,
     /// Largest evidence file, in bytes.
     pub max_evidence_bytes: u64,
+    /// What the company register said of cases.
+    pub register_entries: Arc<dyn RegisterEntries>,
     /// Committed events.
     pub events: Arc<dyn EventFeed>,
     /// Streams of them that are open.
