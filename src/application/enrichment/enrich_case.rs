@@ -72,7 +72,7 @@ impl JobHandler for EnrichCase {
         let Task::Ask(case) = self.task(context, case_id, event_id).await? else { return Ok(Outcome::Done) };
         let asked_name = case.respondent.clone();
         let company = tokio::select! {
-            answer = self.register.look_up(&asked_name) => answer.map_err(|error| self.failure(error))?,
+            answer = self.register.look_up(&asked_name) => answer.map_err(|error| self.failure(&error))?,
             () = context.cancelled.cancelled() => return Err(JobError::Cancelled),
         };
         let entry = RegisterEntry { asked_name, company };
@@ -114,11 +114,11 @@ impl EnrichCase {
 
     /// What a failure of the register means for the job. A register that is down, or asks to be left alone, is waited for
     /// without counting. A single failure counts, or a question that makes the register hang would be asked for ever.
-    fn failure(&self, error: RegisterError) -> JobError {
+    fn failure(&self, error: &RegisterError) -> JobError {
         let (reason, down) = (error.to_string(), self.register.is_down());
         match error {
             RegisterError::Unavailable { retry_after: Some(after), .. } => {
-                JobError::Postponed { reason, after: after.max(LEAVE_ALONE) }
+                JobError::Postponed { reason, after: (*after).max(LEAVE_ALONE) }
             }
             RegisterError::Unavailable { .. } | RegisterError::Garbage(_) if down => {
                 JobError::Postponed { reason, after: LEAVE_ALONE }

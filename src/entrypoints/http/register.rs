@@ -152,11 +152,10 @@ async fn find(State(Register(inner)): State<Register>, Query(wanted): Query<Want
     let number = inner.asked.fetch_add(1, Ordering::Relaxed);
     let behaviour = *inner.behaviour.lock();
     match behaviour.mode {
-        Mode::Ok => {}
         Mode::Slow => tokio::time::sleep(Duration::from_millis(behaviour.delay_ms)).await,
         // Spread over the ten, as bad luck is: 0, 7, 4, 1, 8, 5, 2, 9, 6, 3.
         Mode::Flaky if number * 7 % 10 < behaviour.failures_of_ten => return unavailable(behaviour),
-        Mode::Flaky => {}
+        Mode::Ok | Mode::Flaky => {}
         Mode::Down => return unavailable(behaviour),
         Mode::Garbage => return "<html><body>It works!</body></html>".into_response(),
         Mode::Flood => return flood(inner),
@@ -183,7 +182,7 @@ fn unavailable(behaviour: Behaviour) -> Response {
 
 /// A gigabyte that is well-formed as far as it goes; what the other side does not read is not made.
 fn flood(inner: Arc<Inner>) -> Response {
-    let piece = Bytes::from_static(&[b' '; PIECE]);
+    let piece = Bytes::from(vec![b' '; PIECE]);
     let pieces = stream::iter(0..PIECES).map(move |_| {
         inner.sent_bytes.fetch_add(PIECE as u64, Ordering::Relaxed);
         Ok::<_, std::convert::Infallible>(piece.clone())
