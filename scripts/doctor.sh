@@ -30,6 +30,9 @@ else
   elif ! "$python" -c 'import ensurepip, venv' 2>/dev/null; then
     complain "Python's venv module, which Debian and Ubuntu package apart" "apt-get install python3-venv"
   fi
+  if ! "$python" scripts/python_library.py; then
+    complain "Python as a library, to run plugins in" "apt-get install python3-dev (with pyenv: build Python with --enable-shared)"
+  fi
 fi
 
 # Optional: nothing fails without it.

@@ -1,8 +1,11 @@
 //! The composition root: the only place that names both ports and adapters.
 
+mod answering;
 mod delivery;
+mod documents;
 mod models;
 mod outside;
+mod plugins;
 pub mod retrieval;
 mod tokens;
 mod worker;
@@ -24,6 +27,7 @@ use crate::adapters::postgres::{
     Lane, PgAuditStore, PgBulkStore, PgCalendarStore, PgCaseReader, PgCaseStore, PgEventFeed, PgEvidenceIndex,
     PgJobStore, PgKeyStore, PgTenancyStore, Pool, pool, server_statistics,
 };
+use crate::adapters::python::{PluginPool, PluginProbe};
 use crate::adapters::system::{Ed25519Signer, SystemClock, SystemRandomness, secret_file};
 use crate::application::cases::calendars::CALENDAR_AGE;
 use crate::application::cases::export_cases::ExportCases;
@@ -48,6 +52,9 @@ use outside::Outside;
 use retrieval::Words;
 use tokens::Issuer;
 
+pub use plugins::{plugin_worker, plugins};
+pub use worker::ingest_service;
+
 /// The adapters behind the ports, ready to be put into the service or a command.
 #[derive(Clone)]
 pub struct Parts {
@@ -65,6 +72,7 @@ pub struct Parts {
     pub sinks: Vec<Arc<dyn EventSink>>,
     embedding: Arc<OnceLock<Arc<OnnxEmbedder>>>,
     words: Words,
+    plugin_pool: Arc<OnceLock<Arc<PluginPool>>>,
 }
 
 impl Parts {
@@ -75,8 +83,8 @@ impl Parts {
         let clock = Arc::new(SystemClock::new());
         let calendars = Calendars::new(Arc::new(PgCalendarStore::new(pool.clone())), CALENDAR_AGE);
         let (wakeups, embedding) = (Wakeups::default(), Arc::default());
-        let words = Words::default();
-        Self { clock, cases, calendars, wakeups, sinks: Vec::new(), embedding, words, pool, lane }
+        let (words, plugin_pool) = (Words::default(), Arc::default());
+        Self { clock, cases, calendars, wakeups, sinks: Vec::new(), embedding, words, plugin_pool, pool, lane }
     }
 
     /// The one way to write cases.
@@ -182,7 +190,10 @@ impl Parts {
             max_evidence_bytes: config.storage.max_evidence_bytes,
             events: Arc::new(PgEventFeed::new(self.pool.clone())),
             streams: Self::streams(config, stop),
+            library: self.library(config, tenancy.clone())?,
+            fetcher: Self::fetcher(config)?,
             jobs: self.jobs(),
+            answering: self.answering(config, self.search(config))?,
             search: self.search(config),
             job_kinds: self.job_kinds(config)?,
             register_entries: self.register_entries(),
@@ -245,6 +256,8 @@ pub async fn run(
         probes.push(issuer.probe());
     }
     probes.extend(parts.retrieval_probes(&config));
+    let required = config.plugins.required;
+    probes.push(Arc::new(PluginProbe { pool: parts.plugin_pool(&config), required }));
     parts.warm_up(&config);
     let health = HealthBoard::new(probes, shutdown.clone());
     let mut router = health.routes().merge(metrics::routes());

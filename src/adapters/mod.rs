@@ -6,4 +6,5 @@ pub mod http_client;
 pub mod nats;
 pub mod object_store;
 pub mod postgres;
+pub mod python;
 pub mod system;

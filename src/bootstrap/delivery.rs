@@ -20,18 +20,23 @@ use crate::application::webhooks::send::Sending;
 use crate::config::Config;
 use crate::entrypoints::http::event_stream::{StreamRules, Streams};
 
+/// Which addresses may be called on behalf of tenants, and for how long.
+pub(super) fn guard(config: &Config) -> SenderSettings {
+    let section = &config.webhooks;
+    let networks = section.allowed_networks.clone();
+    SenderSettings {
+        connect_timeout: Duration::from_millis(section.connect_timeout_ms),
+        timeout: Duration::from_millis(section.timeout_ms),
+        allow_http: section.allow_http,
+        allowed: Arc::new(move |address| networks.iter().any(|network| network.contains(address))),
+        lookup: GuardedResolver::system_lookup(),
+    }
+}
+
 impl Parts {
     /// What posts signed messages.
     pub fn sending(&self, config: &Config) -> anyhow::Result<Sending> {
-        let section = &config.webhooks;
-        let networks = section.allowed_networks.clone();
-        let sender = HttpWebhookSender::new(SenderSettings {
-            connect_timeout: Duration::from_millis(section.connect_timeout_ms),
-            timeout: Duration::from_millis(section.timeout_ms),
-            allow_http: section.allow_http,
-            allowed: Arc::new(move |address| networks.iter().any(|network| network.contains(address))),
-            lookup: GuardedResolver::system_lookup(),
-        });
+        let sender = HttpWebhookSender::new(guard(config));
         let sender = sender.context("cannot set up the client of webhooks")?;
         let sealer = AesSealer::new(&seal_key(config)?).context("cannot use the key of webhook secrets")?;
         Ok(Sending { sender: Arc::new(sender), sealer: Arc::new(sealer), clock: self.clock.clone() })

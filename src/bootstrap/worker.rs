@@ -43,14 +43,8 @@ pub(super) fn grace(config: &Config) -> Duration {
 fn services(parts: &Parts, config: &Config, outside: &Outside) -> anyhow::Result<Vec<Arc<dyn Service>>> {
     let queue: Arc<dyn JobQueue> = Arc::new(PgJobQueue::new(parts.pool.clone()));
     let registry = registry(parts, config, outside)?;
-    let lease = LeaseTerms { length: Duration::from_millis(config.worker.lease_ms) };
-    let settings = RunnerSettings {
-        name: format!("{} pid {}", hostname(), std::process::id()),
-        lease,
-        poll: Duration::from_millis(config.worker.poll_ms),
-        window: config.worker.window,
-        finish_within: grace(config).mul_f64(SHARE_TO_FINISH),
-    };
+    let settings = runner_settings(config);
+    let lease = settings.lease;
     let upkeep = JobUpkeep {
         queue: queue.clone(),
         ids: parts.clock.clone(),
@@ -75,6 +69,24 @@ fn deadline_watch(parts: &Parts) -> Arc<dyn DeadlineWatch> {
     Arc::new(PgDeadlineWatch::new(parts.pool.clone()))
 }
 
+fn runner_settings(config: &Config) -> RunnerSettings {
+    RunnerSettings {
+        name: format!("{} pid {}", hostname(), std::process::id()),
+        lease: LeaseTerms { length: Duration::from_millis(config.worker.lease_ms) },
+        poll: Duration::from_millis(config.worker.poll_ms),
+        window: config.worker.window,
+        finish_within: grace(config).mul_f64(SHARE_TO_FINISH),
+    }
+}
+
+/// A service that reads documents and does nothing else: for the command that brings them.
+pub fn ingest_service(parts: &Parts, config: &Config) -> anyhow::Result<Arc<dyn Service>> {
+    let queue: Arc<dyn JobQueue> = Arc::new(PgJobQueue::new(parts.pool.clone()));
+    let registry = Registry::new(vec![Arc::new(parts.ingesting(config)?)])?;
+    let (ids, randomness) = (parts.clock.clone(), Arc::new(SystemRandomness));
+    Ok(Arc::new(JobRunner(Tools { queue, registry, ids, randomness, settings: runner_settings(config) })))
+}
+
 /// Every kind of job. A new one is a line here.
 pub(super) fn registry(parts: &Parts, config: &Config, outside: &Outside) -> anyhow::Result<Registry> {
     let clock = parts.clock.clone();
@@ -93,6 +105,7 @@ pub(super) fn registry(parts: &Parts, config: &Config, outside: &Outside) -> any
             answers: Arc::new(PgAnswerStore::new(parts.pool.clone())),
             age: days(config.answers.keep_days),
         }),
+        Arc::new(parts.ingesting(config)?),
         Arc::new(SweepEvidence { blobs: parts.blobs(config)?, index: parts.evidence(), clock: clock.clone() }),
         Arc::new(VerifyAudit { audit: parts.audit(), signer: parts.signer(config)? }),
         Arc::new(WatchDeadlines { watch: deadline_watch(parts), writing: parts.writing(config) }),

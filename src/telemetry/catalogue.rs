@@ -13,6 +13,7 @@ pub const PARTS: &[(&str, &[Metric])] = &[
     ("Events", super::delivery::METRICS),
     ("Jobs", super::jobs::METRICS),
     ("Deadlines", super::deadlines::METRICS),
+    ("Plugins", super::plugins::METRICS),
     ("Enrichment", super::enrichment::METRICS),
     ("Retrieval", super::retrieval::METRICS),
     ("Language models", super::gen_ai::METRICS),

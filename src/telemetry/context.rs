@@ -154,6 +154,11 @@ pub async fn scope<F: Future>(context: Arc<RequestContext>, work: F) -> F::Outpu
     CURRENT.scope(context, work).await
 }
 
+/// [`scope`] for something that does not wait.
+pub fn within<R>(context: Arc<RequestContext>, act: impl FnOnce() -> R) -> R {
+    CURRENT.sync_scope(context, act)
+}
+
 /// The context of the running task. A task spawned by it starts without one: wrap it in [`scope`] again.
 pub fn current() -> Option<Arc<RequestContext>> {
     CURRENT.try_with(Arc::clone).ok()

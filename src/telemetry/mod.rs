@@ -15,6 +15,7 @@ pub mod gen_ai;
 pub mod jobs;
 mod logs;
 pub mod metrics;
+pub mod plugins;
 mod process;
 pub mod retrieval;
 mod traces;
@@ -30,7 +31,7 @@ use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{EnvFilter, Layer};
 
-pub use context::{Identity, RequestContext, SpanId, TRACEPARENT, current, inject_current, scope};
+pub use context::{Identity, RequestContext, SpanId, TRACEPARENT, current, inject_current, scope, within};
 pub use traces::adopt;
 
 use crate::config::Telemetry;

@@ -13,6 +13,7 @@ mod receiver;
 mod s3_server;
 mod support;
 
+mod answers;
 mod audit_trail;
 mod bad_input;
 mod case_lists;
@@ -27,6 +28,7 @@ mod evidence_in_s3;
 mod idempotency;
 mod isolation;
 mod jobs;
+mod library;
 mod lifecycle;
 mod nats;
 mod notes_and_links;

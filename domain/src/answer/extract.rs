@@ -4,6 +4,7 @@
 use std::collections::{HashMap, HashSet};
 use std::ops::Range;
 
+use super::question::{Form, states_something};
 use super::sentences::sentences;
 use super::words::content_words;
 
@@ -19,10 +20,10 @@ const ASKING: &[&str] = &[
 /// When an extract counts as an answer. The values are those that did best on the demonstration's gold questions.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct ExtractRules {
-    /// Share of the question's weight that the chosen passage must hold, from 0 to 1.
-    pub passage_share: f64,
-    /// Lowest score of the best line.
-    pub line_score: f64,
+    /// Lowest score of the best line where meanings are compared.
+    pub score: f64,
+    /// Lowest score of the best line where only words are.
+    pub score_by_words: f64,
     /// Lines that fall behind the best by more than this factor are left out.
     pub keep: f64,
     /// Lines at most.
@@ -31,7 +32,7 @@ pub struct ExtractRules {
 
 impl Default for ExtractRules {
     fn default() -> Self {
-        Self { passage_share: 0.6, line_score: 0.5, keep: 0.75, lines: 3 }
+        Self { score: 0.46, score_by_words: 0.55, keep: 0.8, lines: 3 }
     }
 }
 
@@ -75,6 +76,7 @@ pub fn candidates(question: &str, passages: &[(&str, &str)]) -> Vec<Line> {
         .collect();
     let weights = weights(&asked, &lines);
     let whole: f64 = weights.values().sum();
+    let form = Form::of(question);
     let share = |held: &dyn Fn(&str) -> bool| {
         weights.iter().filter(|(word, _)| held(word)).map(|(_, weight)| weight).sum::<f64>() / whole
     };
@@ -93,7 +95,11 @@ pub fn candidates(question: &str, passages: &[(&str, &str)]) -> Vec<Line> {
             share: share(&|word| words.contains(word)),
             passage_share: passage_shares[*passage],
         })
-        .filter(|line| line.share > 0.0 && states_something(&passages[line.passage].1[line.range.clone()]))
+        .filter(|line| {
+            let (title, text) = passages[line.passage];
+            let sentence = &text[line.range.clone()];
+            line.share > 0.0 && states_something(sentence) && form.fits(sentence, title)
+        })
         .collect();
     found.sort_by(|one, other| (other.share + other.passage_share).total_cmp(&(one.share + one.passage_share)));
     found.truncate(CANDIDATES);
@@ -105,12 +111,11 @@ pub fn extract(candidates: &[Line], similarities: Option<&[f32]>, rules: Extract
     let mut scored: Vec<(f64, &Line)> = candidates
         .iter()
         .enumerate()
-        .filter(|(_, line)| line.passage_share >= rules.passage_share)
         .map(|(index, line)| (score(line, similarities.and_then(|all| all.get(index).copied())), line))
         .collect();
     scored.sort_by(|(one, _), (other, _)| other.total_cmp(one));
     let best = scored.first().map_or(0.0, |(score, _)| *score);
-    if best < rules.line_score {
+    if best < if similarities.is_some() { rules.score } else { rules.score_by_words } {
         return Extract::NotFound;
     }
     let kept = scored.into_iter().filter(|(score, _)| *score >= best * rules.keep).take(rules.lines);
@@ -119,7 +124,7 @@ pub fn extract(candidates: &[Line], similarities: Option<&[f32]>, rules: Extract
 
 fn score(line: &Line, similarity: Option<f32>) -> f64 {
     let lexical = 0.75 * line.share + 0.25 * line.passage_share;
-    similarity.map_or(lexical, |cosine| 0.5 * lexical + 0.5 * f64::from(cosine.max(0.0)))
+    similarity.map_or(lexical, |cosine| 0.4 * lexical + 0.6 * f64::from(cosine.max(0.0)))
 }
 
 /// Inverse document frequency of the question's words, counted over the lines.
@@ -127,11 +132,6 @@ fn score(line: &Line, similarity: Option<f32>) -> f64 {
 fn weights(asked: &HashSet<String>, lines: &[(usize, Range<usize>, HashSet<String>)]) -> HashMap<String, f64> {
     let held = |word: &String| lines.iter().filter(|(_, _, words)| words.contains(word)).count();
     asked.iter().map(|word| (word.clone(), (1.0 + lines.len() as f64 / (held(word) as f64 + 0.5)).ln())).collect()
-}
-
-/// Headings and fragments are no answers.
-fn states_something(sentence: &str) -> bool {
-    !sentence.starts_with('#') && sentence.split_whitespace().count() >= 4 && !sentence.ends_with('?')
 }
 
 #[cfg(test)]
@@ -174,9 +174,7 @@ mod tests {
     fn meaning_decides_between_lines_that_hold_the_same_words() {
         let lines = candidates("When are fees due?", &PASSAGES);
         let cosines: Vec<f32> = lines.iter().map(|line| if line.range.start > 0 { 0.9 } else { 0.1 }).collect();
-        let Extract::Lines(chosen) =
-            extract(&lines, Some(&cosines), ExtractRules { passage_share: 0.0, ..ExtractRules::default() })
-        else {
+        let Extract::Lines(chosen) = extract(&lines, Some(&cosines), ExtractRules::default()) else {
             panic!("found nothing in {lines:?}")
         };
         assert_eq!(&PASSAGES[chosen[0].passage].1[chosen[0].range.clone()], "Fees are due in March.");

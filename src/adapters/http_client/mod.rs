@@ -4,6 +4,7 @@
 //! because the configuration or a tenant names it, never because an answer does; a tenant's only behind the guard.
 
 mod company_register;
+mod document_fetcher;
 mod documents;
 pub mod guarded_resolver;
 pub mod models;
@@ -12,6 +13,7 @@ mod retry_after;
 pub mod webhook_sender;
 
 pub use company_register::{HttpCompanyRegister, RegisterSettings};
+pub use document_fetcher::HttpDocumentFetcher;
 pub use documents::{Documents, FetchError};
 pub use guarded_resolver::GuardedResolver;
 pub use webhook_sender::{HttpWebhookSender, SenderSettings};

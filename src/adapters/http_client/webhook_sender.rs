@@ -39,7 +39,7 @@ pub struct SenderSettings {
 
 /// [`WebhookSender`] by reqwest.
 pub struct HttpWebhookSender {
-    client: Client,
+    pub(super) client: Client,
     resolver: GuardedResolver,
     allow_http: bool,
     timeout: Duration,
@@ -65,7 +65,7 @@ impl HttpWebhookSender {
 
     /// Reads the URL and judges what can be judged without looking the name up. Addresses in the URL never reach the
     /// resolver, so they are judged here, before every send.
-    fn read(&self, text: &str) -> Result<Url, String> {
+    pub(super) fn read(&self, text: &str) -> Result<Url, String> {
         let url = Url::parse(text).map_err(|error| format!("is not a URL: {error}"))?;
         match url.scheme() {
             "https" => {}
@@ -146,7 +146,7 @@ impl WebhookSender for HttpWebhookSender {
 }
 
 /// The innermost cause says what happened; reqwest's own words only say where.
-fn words(error: &reqwest::Error) -> String {
+pub(super) fn words(error: &reqwest::Error) -> String {
     let mut cause = error.source();
     let mut words = error.to_string();
     while let Some(inner) = cause {

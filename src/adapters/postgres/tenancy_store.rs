@@ -13,6 +13,7 @@ use super::calendar_store;
 use super::case_row::signed;
 use super::case_store::PgCaseStore;
 use super::delivery_effects;
+use super::document_effects;
 use super::error::{broken_constraint, store_error};
 use super::job_hint::JobHint;
 use super::job_store;
@@ -218,6 +219,7 @@ async fn apply(connection: &mut PgConnection, tenant: TenantId, effect: &Effect)
             Ok(!job_store::insert(connection, tenant, std::slice::from_ref(job)).await?.is_empty())
         }
         Effect::CancelJob { id, running } => job_store::cancel(connection, tenant, *id, *running).await,
+        Effect::Document(effect) => document_effects::apply(connection, tenant, effect).await,
         Effect::RedriveJob(id) => Ok(job_store::redrive(connection, tenant, Some(*id), None, 1).await? == 1),
         Effect::RedriveKind(kind, limit) => {
             job_store::redrive(connection, tenant, None, Some(kind), *limit).await.map(|_| true)
@@ -232,6 +234,7 @@ async fn change_tenancy(connection: &mut PgConnection, tenant: TenantId, effect:
         Effect::CreateTenant(_)
         | Effect::EnqueueJob(_)
         | Effect::CancelJob { .. }
+        | Effect::Document(_)
         | Effect::RedriveJob(_)
         | Effect::RedriveKind(..) => Ok(()),
         Effect::SetSuspended(suspended) => {

@@ -9,6 +9,8 @@ use docket_domain::answer::{Extract, ExtractRules, Line, extract};
 use docket_domain::budget::{Usage, estimate_tokens};
 use futures::stream;
 
+use crate::application::ports::Embedder;
+use crate::application::ports::embedder::Urgency;
 use crate::application::ports::language_model::{
     LanguageModel, ModelError, ModelEvent, ModelRequest, ModelStream, StopReason,
 };
@@ -16,38 +18,40 @@ use crate::application::ports::language_model::{
 /// The name under which it appears, and its row in the price table.
 pub const MODEL: &str = "docket-extractive";
 
-/// Says how alike a question and some sentences are, as cosines; none where no embedding model is installed.
-#[async_trait]
-pub trait Likeness: Send + Sync + 'static {
-    /// One cosine for each sentence, or none when they cannot be had now.
-    async fn of(&self, question: &str, sentences: &[String]) -> Option<Vec<f32>>;
-}
-
 /// [`LanguageModel`] by extraction (`docket_domain::answer::extract`).
 pub struct ExtractiveModel {
-    likeness: Option<Arc<dyn Likeness>>,
+    embedder: Option<Arc<dyn Embedder>>,
     rules: ExtractRules,
     not_found: &'static str,
 }
 
 impl ExtractiveModel {
     /// With the meaning of sentences, where a model for it is at hand. `not_found` is what it says when it finds nothing.
-    pub fn new(likeness: Option<Arc<dyn Likeness>>, rules: ExtractRules, not_found: &'static str) -> Self {
-        Self { likeness, rules, not_found }
+    pub fn new(embedder: Option<Arc<dyn Embedder>>, rules: ExtractRules, not_found: &'static str) -> Self {
+        Self { embedder, rules, not_found }
+    }
+
+    /// How alike the question and each line are; none where no embedding model is at hand at the moment.
+    async fn likeness(&self, question: &str, passages: &[(&str, &str)], lines: &[Line]) -> Option<Vec<f32>> {
+        let embedder = self.embedder.as_ref().filter(|_| !lines.is_empty())?;
+        let sentence = |line: &Line| passages[line.passage].1[line.range.clone()].to_owned();
+        let texts: Vec<String> = std::iter::once(question.to_owned()).chain(lines.iter().map(sentence)).collect();
+        let vectors = match embedder.embed(&texts, Urgency::Interactive).await {
+            Ok(vectors) => vectors,
+            Err(error) => {
+                tracing::debug!(%error, "answering by words alone");
+                return None;
+            }
+        };
+        let (asked, rest) = vectors.split_first()?;
+        Some(rest.iter().map(|vector| asked.iter().zip(vector).map(|(one, other)| one * other).sum()).collect())
     }
 
     async fn lines(&self, request: &ModelRequest) -> Vec<Line> {
         let passages: Vec<(&str, &str)> =
             request.passages.iter().map(|passage| (passage.title.as_str(), passage.text.as_str())).collect();
         let found = candidates(&request.question, &passages);
-        let cosines = match &self.likeness {
-            Some(likeness) if !found.is_empty() => {
-                let sentences: Vec<String> =
-                    found.iter().map(|line| passages[line.passage].1[line.range.clone()].to_owned()).collect();
-                likeness.of(&request.question, &sentences).await
-            }
-            _ => None,
-        };
+        let cosines = self.likeness(&request.question, &passages, &found).await;
         match extract(&found, cosines.as_deref(), self.rules) {
             Extract::Lines(lines) => lines,
             Extract::NotFound => Vec::new(),

@@ -235,17 +235,20 @@ impl Work {
                     () = self.sender.closed() => break Err(Stopped::Cancelled),
                     next = tokio::time::timeout_at(deadline, stream.next()) => next,
                 };
-                match next {
+                let event = match next {
                     Err(_) => break Err(timed_out().into()),
                     Ok(None) => break Err(cut().into()),
                     Ok(Some(Err(error))) => break Err(error.into()),
-                    Ok(Some(Ok(ModelEvent::Usage(usage)))) => account.used(usage),
-                    Ok(Some(Ok(ModelEvent::End(reason)))) => {
+                    Ok(Some(Ok(event))) => event,
+                };
+                account.observe(&event);
+                match event {
+                    ModelEvent::Usage(_) => {}
+                    ModelEvent::End(reason) => {
                         outcome = Some(reason);
                         break Ok(());
                     }
-                    Ok(Some(Ok(ModelEvent::Text(more)))) => {
-                        account.heard(&more);
+                    ModelEvent::Text(more) => {
                         text.push_str(&more);
                         if let Err(stopped) = self.tell(AnswerEvent::Token(more)).await {
                             break Err(stopped);

@@ -1,6 +1,6 @@
 //! The account of one model call: opened before it, settled after it, however it ends.
 
-use docket_domain::budget::{Price, Usage, estimate_tokens};
+use docket_domain::budget::{Price, Usage};
 use docket_domain::ids::TenantId;
 use tokio::time::Instant;
 use uuid::Uuid;
@@ -9,7 +9,8 @@ use super::answer::{AnswerModel, AnswerUsage};
 use super::answer_question::millis;
 use super::answering::Answering;
 use crate::application::error::UseCaseError;
-use crate::application::ports::language_model::{ModelRequest, StopReason};
+use crate::application::models::{Metered, UsageMeter};
+use crate::application::ports::language_model::{ModelEvent, ModelRequest, StopReason};
 use crate::application::ports::usage_ledger::{CallOutcome, CallPurpose, Reservation, Settlement};
 use crate::application::request::Caller;
 
@@ -31,10 +32,7 @@ pub struct Account<'a> {
     began: Instant,
     model: Option<AnswerModel>,
     price: Price,
-    reported: Option<Usage>,
-    /// What docket counts itself, in case the provider reports nothing.
-    counted: Usage,
-    written_bytes: u64,
+    meter: Option<UsageMeter>,
     first_token_ms: Option<u32>,
 }
 
@@ -69,21 +67,8 @@ impl<'a> Account<'a> {
                 needed_nanos: nanos,
             });
         }
-        let (model, price, reported) = (None, Price::FREE, None);
-        let (counted, written_bytes, first_token_ms) = (Usage::default(), 0, None);
-        let id = reservation.id;
-        Ok(Self {
-            answering,
-            tenant,
-            id,
-            began: Instant::now(),
-            model,
-            price,
-            reported,
-            counted,
-            written_bytes,
-            first_token_ms,
-        })
+        let (began, model, price, meter, first_token_ms) = (Instant::now(), None, Price::FREE, None, None);
+        Ok(Self { answering, tenant, id: reservation.id, began, model, price, meter, first_token_ms })
     }
 
     /// A model took the request: from here on its input is owed.
@@ -91,36 +76,24 @@ impl<'a> Account<'a> {
         // Every model of the chain had a price when the reservation was made.
         self.price = self.answering.prices.price(&model.name).unwrap_or(Price::FREE);
         self.model = Some(model.clone());
-        let passages: u64 = request.passages.iter().map(|p| estimate_tokens(&p.title) + estimate_tokens(&p.text)).sum();
-        self.counted.input_tokens =
-            estimate_tokens(&request.instructions) + estimate_tokens(&request.question) + passages;
+        let asked = self.answering.models.models().into_iter().find(|known| known.model() == model.name);
+        self.meter = Some(UsageMeter::new(asked.map_or(0, |known| known.input_tokens_at_most(request))));
     }
 
-    /// The provider said what was used so far.
-    pub fn used(&mut self, usage: Usage) {
-        self.reported = Some(self.reported.unwrap_or_default().at_least(usage));
+    /// The model said something.
+    pub fn observe(&mut self, event: &ModelEvent) {
+        if matches!(event, ModelEvent::Text(_)) {
+            self.first_token_ms.get_or_insert_with(|| millis(self.began));
+        }
+        if let Some(meter) = &mut self.meter {
+            meter.observe(event);
+        }
     }
 
-    /// More text came.
-    pub fn heard(&mut self, text: &str) {
-        self.first_token_ms.get_or_insert_with(|| millis(self.began));
-        self.written_bytes += text.len() as u64;
-    }
-
-    /// Settles: what the provider reported, or what docket counted. A report that breaks off with the stream knows nothing of
-    /// the text after it, so the larger count holds then.
-    pub async fn settle(mut self, outcome: CallOutcome) -> (AnswerUsage, u32, u32) {
-        self.counted.output_tokens = self.written_bytes.div_ceil(4);
-        let complete = matches!(outcome, CallOutcome::Complete | CallOutcome::Length | CallOutcome::Filtered);
-        let (tokens, estimated) = match (self.reported, &self.model) {
-            (_, None) => (Usage::default(), false),
-            (Some(reported), _) if complete && reported.total() > 0 => (reported, false),
-            (Some(reported), _) if reported.total() > 0 => {
-                let output_tokens = reported.output_tokens.max(self.counted.output_tokens);
-                (Usage { output_tokens, ..reported }, true)
-            }
-            _ => (self.counted, true),
-        };
+    /// Settles at what was used until now; the answer's usage, the time to the first text and to the end in milliseconds.
+    pub async fn settle(self, outcome: CallOutcome) -> (AnswerUsage, u32, u32) {
+        let nothing = Metered { usage: Usage::default(), estimated: false };
+        let Metered { usage: tokens, estimated } = self.meter.as_ref().map_or(nothing, UsageMeter::read);
         let cost_nanos = self.price.cost(tokens);
         let total_ms = millis(self.began);
         let settlement = Settlement {

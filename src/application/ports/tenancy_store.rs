@@ -3,7 +3,8 @@
 use async_trait::async_trait;
 use docket_domain::audit::{AuditRecord, ChainHead};
 use docket_domain::calendar::TenantCalendar;
-use docket_domain::ids::{ApiKeyId, CaseId, DestinationId, EndpointId, JobId, PrincipalId, TenantId};
+use docket_domain::document::{Collection, Document};
+use docket_domain::ids::{ApiKeyId, CaseId, DestinationId, DocumentId, EndpointId, JobId, PrincipalId, TenantId};
 use docket_domain::job::JobKind;
 use docket_domain::tenancy::{ApiKey, Principal, Tenant};
 use docket_domain::webhook::Endpoint;
@@ -52,6 +53,21 @@ pub enum Effect {
     RedriveKind(JobKind, u32),
     /// Something about deliveries changes.
     Delivery(DeliveryEffect),
+    /// A document or a collection changes; the act is decided anew when another came in between.
+    Document(Box<DocumentEffect>),
+}
+
+/// One change of documents.
+#[derive(Debug, Clone)]
+pub enum DocumentEffect {
+    /// A new collection.
+    CreateCollection(Collection),
+    /// A new document; its bytes are kept already.
+    Create(Document),
+    /// A document waits to be read anew, as its next version.
+    Replace(Document),
+    /// A document goes, with everything that was read in it.
+    Delete(DocumentId),
 }
 
 /// One change about webhook endpoints and waiting deliveries.

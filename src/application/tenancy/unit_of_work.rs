@@ -15,6 +15,7 @@ use async_trait::async_trait;
 use docket_domain::audit::record::changes;
 use docket_domain::audit::{AuditRecord, ChainHead, Outcome, StateChange};
 use docket_domain::calendar::TenantCalendar;
+use docket_domain::document::Document;
 use docket_domain::ids::TenantId;
 use docket_domain::job::JobKind;
 use docket_domain::principal::{Role, Scope};
@@ -73,6 +74,8 @@ pub enum Subject {
     Calendar(TenantCalendar),
     /// Something about deliveries.
     Delivery(DeliverySubject),
+    /// A document.
+    Document(Box<Document>),
 }
 
 /// What an act on deliveries was on.
@@ -281,6 +284,7 @@ fn record(
         Subject::Delivery(DeliverySubject::Endpoint(endpoint)) => serde_json::to_value(endpoint),
         Subject::Delivery(DeliverySubject::Report { body, .. }) => Ok(body.clone()),
         Subject::Job(job) => serde_json::to_value(job),
+        Subject::Document(document) => serde_json::to_value(document),
         Subject::DeadLetters { kind, dead } => Ok(serde_json::json!({"kind": kind, "dead": dead})),
     };
     let after = after.map_err(StoreError::internal)?;

@@ -7,6 +7,7 @@ mod embedding;
 mod enrichment;
 mod limits;
 mod models;
+mod plugins;
 mod security;
 mod server;
 mod stores;
@@ -25,6 +26,7 @@ pub use embedding::Embedding;
 pub use enrichment::Enrichment;
 pub use limits::{Idempotency, Limits};
 pub use models::{Anthropic, Compatible, Models, OpenAi};
+pub use plugins::Plugins;
 pub use security::{Oidc, Security};
 pub use server::{ProcessRole, Server};
 pub use stores::{Audit, Demo, Storage};
@@ -56,6 +58,8 @@ section! {
         audit: Audit;
         + /// Language models.
         models: Models;
+        + /// Python plugins.
+        plugins: Plugins;
         + /// Handing events on.
         relay: Relay;
         + /// Webhooks.
@@ -104,6 +108,7 @@ pub const SECTIONS: &[(&str, &str, &[Setting])] = &[
     ("models.openai", OpenAi::ABOUT, OpenAi::SETTINGS),
     ("models.anthropic", Anthropic::ABOUT, Anthropic::SETTINGS),
     ("models.compatible", Compatible::ABOUT, Compatible::SETTINGS),
+    ("plugins", Plugins::ABOUT, Plugins::SETTINGS),
     ("relay", Relay::ABOUT, Relay::SETTINGS),
     ("webhooks", Webhooks::ABOUT, Webhooks::SETTINGS),
     ("nats", Nats::ABOUT, Nats::SETTINGS),

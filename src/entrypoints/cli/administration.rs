@@ -74,6 +74,7 @@ impl TenancyPresenter for JsonAnswer {
             Subject::Key(api_key) => json!({"api_key": api_key}),
             Subject::Delivery(DeliverySubject::Endpoint(endpoint)) => json!({"endpoint": endpoint}),
             Subject::Delivery(DeliverySubject::Report { body, .. }) => body.clone(),
+            Subject::Document(document) => json!({"document": document}),
             Subject::Job(job) => json!({"job": job}),
             Subject::DeadLetters { kind, dead } => json!({"kind": kind, "dead": dead}),
         };

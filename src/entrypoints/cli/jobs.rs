@@ -120,7 +120,7 @@ pub async fn run(args: Args, loaded: Loaded) -> Result<(), Failure> {
     at_desk(loaded, async move |desk: Desk| {
         let (registry, store) = (desk.parts.job_kinds(&config)?, desk.parts.jobs());
         let tenant = desk.tenant(&args.tenant).await?.id;
-        act(&desk, &registry, store.as_ref(), tenant, args).await
+        Box::pin(act(&desk, &registry, store.as_ref(), tenant, args)).await
     })
     .await
 }

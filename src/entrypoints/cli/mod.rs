@@ -19,11 +19,13 @@ mod failure;
 mod import;
 mod import_report;
 mod index;
+mod ingest;
 mod jobs;
 mod keys;
 mod migrate;
 mod openapi;
 mod outbox;
+mod plugins;
 mod register;
 mod serve;
 mod tenants;
@@ -88,6 +90,13 @@ enum Command {
     Outbox(outbox::Args),
     /// List, show, run, cancel and redrive background jobs
     Jobs(jobs::Args),
+    /// Bring in the documents of a directory and read them
+    Ingest(ingest::Args),
+    /// List plugins, where they come from, and whether they work
+    Plugins(plugins::Args),
+    /// Run plugins for the service that started this process
+    #[command(hide = true)]
+    PluginWorker(plugins::WorkerArgs),
     /// Serve a fictional company register that can be made slow, flaky or down
     Register(register::Args),
     /// Look after the bytes of evidence
@@ -118,6 +127,9 @@ pub fn main() -> ExitCode {
         Command::Drill(args) => drill::run(&args),
         Command::Completions(args) => completions::run(&args),
         Command::Openapi(args) => openapi::run(&args),
+        Command::PluginWorker(args) => plugins::work(&args),
+        Command::Ingest(args) => with_service(&sources, |loaded| ingest::run(args, loaded)),
+        Command::Plugins(args) => with_service(&sources, |loaded| plugins::run(args, loaded)),
         Command::Demo(args) => with_service(&sources, |loaded| demo::run(args, loaded)),
         Command::Migrate(args) => with_service(&sources, |loaded| migrate::run(args, loaded)),
         Command::Import(args) => with_service(&sources, |loaded| import::run(args, loaded)),

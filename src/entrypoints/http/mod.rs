@@ -1,6 +1,9 @@
 //! The HTTP API: router, extractors, middleware, one file per resource.
 
 pub mod admission;
+pub mod answer_body;
+pub mod answer_stream;
+pub mod answers;
 pub mod api_keys;
 pub mod audit;
 pub mod calendar;
@@ -12,6 +15,9 @@ mod connection_activity;
 pub mod cursor;
 pub mod deprecated;
 pub mod docs;
+mod document_body;
+mod document_upload;
+mod documents;
 pub mod event_stream;
 pub mod events;
 pub mod evidence;

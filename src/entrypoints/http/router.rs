@@ -8,8 +8,9 @@ use utoipa_axum::routes;
 
 use super::state::ApiState;
 use super::{
-    admission, api_keys, audit, calendar, case_list, cases, checkpoints, deprecated, events, evidence,
-    evidence_content, jobs, links, notes, outbox, principals, register_entries, search, tenants, transitions, webhooks,
+    admission, answers, api_keys, audit, calendar, case_list, cases, checkpoints, deprecated, documents, events,
+    evidence, evidence_content, jobs, links, notes, outbox, principals, register_entries, search, tenants, transitions,
+    webhooks,
 };
 
 #[derive(OpenApi)]
@@ -27,7 +28,8 @@ use super::{
         (name = "events", description = "What changed, in order"),
         (name = "webhooks", description = "Being told of events by HTTP: endpoints, secrets, delivery log"),
         (name = "outbox", description = "Deliveries that wait or were given up"),
-        (name = "knowledge", description = "Documents that answers come from: searching their passages"),
+        (name = "knowledge", description = "Documents: search them, ask them, and what that costs"),
+        (name = "documents", description = "What questions are answered from: bring in, watch, take out"),
         (name = "jobs", description = "Durable background work: enqueue, watch, cancel, redrive")
     )
 )]
@@ -81,6 +83,10 @@ fn routes() -> OpenApiRouter<ApiState> {
         .routes(routes!(evidence::post_evidence, evidence::get_evidence_list))
         .routes(routes!(evidence::get_evidence))
         .routes(routes!(evidence_content::get_evidence_content))
+        .routes(routes!(documents::post_document, documents::list_documents))
+        .routes(routes!(documents::get_document, documents::delete_document))
+        .routes(routes!(documents::list_passages))
+        .routes(routes!(documents::list_collections))
         .routes(routes!(jobs::post_job, jobs::get_jobs))
         .routes(routes!(jobs::get_job))
         .routes(routes!(jobs::cancel_job))
@@ -107,4 +113,9 @@ fn routes() -> OpenApiRouter<ApiState> {
         .routes(routes!(outbox::get_waiting))
         .routes(routes!(outbox::post_skip))
         .routes(routes!(search::post_search))
+        .routes(routes!(answers::post_answer))
+        .routes(routes!(answers::get_answer))
+        .routes(routes!(answers::put_feedback))
+        .routes(routes!(answers::list_feedback))
+        .routes(routes!(answers::get_usage))
 }

@@ -7,9 +7,12 @@ use super::event_stream::Streams;
 use super::rate_limits::RateLimits;
 use crate::application::cases::CaseWriting;
 use crate::application::jobs::Registry;
+use crate::application::knowledge::answering::Answering;
+use crate::application::knowledge::library::Library;
 use crate::application::knowledge::search::SearchPassages;
 use crate::application::ports::{
-    AuditStore, BlobStore, CaseReader, Clock, EventFeed, EvidenceIndex, JobStore, RegisterEntries, Signer,
+    AuditStore, BlobStore, CaseReader, Clock, DocumentFetcher, EventFeed, EvidenceIndex, JobStore, RegisterEntries,
+    Signer,
 };
 use crate::application::tenancy::{Authenticator, TenancyWriting};
 use crate::application::webhooks::DeliveryDesk;
@@ -42,6 +45,10 @@ pub struct ApiParts {
     pub streams: Streams,
     /// Jobs of a tenant.
     pub jobs: Arc<dyn JobStore>,
+    /// Documents.
+    pub library: Library,
+    /// Fetches documents by their addresses.
+    pub fetcher: Arc<dyn DocumentFetcher>,
     /// The kinds of jobs there are.
     pub job_kinds: Registry,
     /// Finding passages.
@@ -52,6 +59,8 @@ pub struct ApiParts {
     pub tenancy: TenancyWriting,
     /// Webhook endpoints and what waits to be delivered.
     pub deliveries: DeliveryDesk,
+    /// Answers from documents.
+    pub answering: Answering,
     /// Who is asking.
     pub authenticator: Arc<Authenticator>,
     /// How much each may ask.

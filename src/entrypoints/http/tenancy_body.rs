@@ -358,6 +358,10 @@ impl TenancyPresenter for HttpTenancyPresenter {
             Subject::Key(record) if created => {
                 (format!("/v1/api-keys/{}", record.id), serde_json::to_string(&created_key(record)))
             }
+            Subject::Document(document) => {
+                let body = super::document_body::DocumentBody::from(document.as_ref());
+                (format!("/v1/documents/{}", document.id), serde_json::to_string(&body))
+            }
             Subject::Job(job) => (format!("/v1/jobs/{}", job.id), serde_json::to_string(&JobBody::from(job.as_ref()))),
             Subject::DeadLetters { kind, dead } => {
                 let body = Redriven { kind: kind.to_string(), dead: *dead };

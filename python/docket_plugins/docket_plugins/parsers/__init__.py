@@ -1,0 +1,1 @@
+"""The parsers that docket brings along: PDF, HTML, Markdown, text, DOCX."""

@@ -1,0 +1,217 @@
+//! A worker as a process of the operating system: start it, exchange frames, kill it with everything it started.
+
+use std::os::fd::OwnedFd;
+use std::path::PathBuf;
+use std::process::{ExitStatus, Stdio};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use bytes::Bytes;
+use rustix::process::{Pid, Signal, kill_process_group};
+use serde_json::Value;
+use tokio::net::UnixStream;
+use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
+use tokio::process::{Child, Command};
+use tokio::sync::mpsc;
+use tracing::Span;
+
+use super::environment::WorkerEnvironment;
+use super::frame::{Frame, FrameError};
+use super::noise::log_lines;
+use crate::telemetry::plugins::PLUGIN_EVENTS;
+use crate::telemetry::{self, RequestContext};
+
+/// How a worker is started.
+#[derive(Debug, Clone)]
+pub(super) struct Launch {
+    /// This program.
+    pub program: PathBuf,
+    /// What it is told.
+    pub environment: WorkerEnvironment,
+    /// How long it may take until it is ready.
+    pub within: Duration,
+}
+
+/// The call that a worker serves, for whatever it says meanwhile.
+#[derive(Clone, Default)]
+pub(super) struct CurrentCall(Arc<Mutex<Option<Serving>>>);
+
+struct Serving {
+    number: u64,
+    plugin: String,
+    span: Span,
+    context: Option<Arc<RequestContext>>,
+}
+
+impl CurrentCall {
+    pub(super) fn begin(&self, number: u64, plugin: String, span: Span, context: Option<Arc<RequestContext>>) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(Serving { number, plugin, span, context });
+    }
+
+    /// Does something in the span of the latest call; what is said after its end is still most likely of it.
+    pub(super) fn enter(&self, act: impl FnOnce(u64)) {
+        let serving = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        match serving.as_ref() {
+            Some(Serving { number, span, context, .. }) => span.in_scope(|| match context {
+                Some(context) => telemetry::within(context.clone(), || act(*number)),
+                None => act(*number),
+            }),
+            None => act(0),
+        }
+    }
+
+    fn count(&self, event: &str, amount: u64) {
+        let serving = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let plugin = serving.as_ref().map_or_else(String::new, |serving| serving.plugin.clone());
+        metrics::counter!(PLUGIN_EVENTS, "plugin" => plugin, "event" => event.to_owned()).increment(amount);
+    }
+}
+
+/// What a worker answers a call.
+pub(super) struct Reply {
+    pub header: Value,
+    pub payload: Bytes,
+}
+
+/// A worker that is ready for calls. Dropping it kills it.
+pub(super) struct Worker {
+    child: Child,
+    /// The worker and whatever it starts; known also when the worker itself is gone.
+    group: Option<Pid>,
+    writer: OwnedWriteHalf,
+    replies: mpsc::Receiver<Result<Reply, FrameError>>,
+    pub current: CurrentCall,
+}
+
+impl Worker {
+    /// Starts a worker and waits until it has loaded its plugins.
+    pub(super) async fn start(launch: &Launch) -> Result<Self, String> {
+        let failed = |what: &str, error: std::io::Error| format!("{what}: {error}");
+        let (ours, theirs) = std::os::unix::net::UnixStream::pair().map_err(|error| failed("no socket", error))?;
+        ours.set_nonblocking(true).map_err(|error| failed("no socket", error))?;
+        let ours = UnixStream::from_std(ours).map_err(|error| failed("no socket", error))?;
+        let mut child = Command::new(&launch.program)
+            .arg("plugin-worker")
+            .env_clear()
+            .envs(launch.environment.variables())
+            .stdin(Stdio::from(OwnedFd::from(theirs)))
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .process_group(0)
+            .kill_on_drop(true)
+            .spawn()
+            .map_err(|error| failed(&format!("cannot run {}", launch.program.display()), error))?;
+        let current = CurrentCall::default();
+        if let (Some(out), Some(err)) = (child.stdout.take(), child.stderr.take()) {
+            tokio::spawn(log_lines(out, "stdout", current.clone()));
+            tokio::spawn(log_lines(err, "stderr", current.clone()));
+        }
+        let (reader, writer) = ours.into_split();
+        // Room for one: a worker that answers more than it was asked waits, and breaks the protocol when it is read.
+        let (sender, replies) = mpsc::channel(1);
+        tokio::spawn(read_frames(reader, sender, current.clone()));
+        let group = child.id().and_then(|id| i32::try_from(id).ok()).and_then(Pid::from_raw);
+        let mut worker = Self { child, group, writer, replies, current };
+        let ready = tokio::time::timeout(launch.within, worker.replies.recv()).await;
+        let problem = match ready {
+            Ok(Some(Ok(reply))) if reply.header["kind"] == "ready" => return Ok(worker),
+            Ok(Some(Ok(reply))) => reply.header["message"].as_str().unwrap_or("no greeting").to_owned(),
+            Ok(Some(Err(FrameError::Ended)) | None) => worker.kill().await,
+            Ok(Some(Err(error))) => error.to_string(),
+            Err(_) => format!("not ready after {} s", launch.within.as_secs_f64()),
+        };
+        worker.kill().await;
+        Err(problem)
+    }
+
+    /// Sends a call.
+    pub(super) async fn send(&mut self, frame: &Frame) -> Result<(), FrameError> {
+        frame.send(&mut self.writer).await
+    }
+
+    /// The next answer; none when the worker went away.
+    pub(super) async fn reply(&mut self) -> Option<Result<Reply, FrameError>> {
+        self.replies.recv().await
+    }
+
+    /// Waits for its end; how it ended, in words.
+    pub(super) async fn ended(&mut self) -> String {
+        match self.child.wait().await {
+            Ok(status) => in_words(status),
+            Err(error) => error.to_string(),
+        }
+    }
+
+    /// Kills the worker and whatever it started, unless it ended already; how it ended, in words.
+    pub(super) async fn kill(&mut self) -> String {
+        // A worker whose connection ended is about to end by itself: how it does so tells more than the signal.
+        let patience = Duration::from_millis(if self.replies.is_closed() { 100 } else { 0 });
+        let already = tokio::time::timeout(patience, self.child.wait()).await.ok();
+        self.kill_group();
+        match already {
+            Some(Ok(status)) => in_words(status),
+            _ => self.ended().await,
+        }
+    }
+
+    fn kill_group(&self) {
+        if let Some(group) = self.group {
+            let _ = kill_process_group(group, Signal::KILL);
+        }
+    }
+}
+
+impl Drop for Worker {
+    fn drop(&mut self) {
+        self.kill_group();
+    }
+}
+
+fn in_words(status: ExitStatus) -> String {
+    use std::os::unix::process::ExitStatusExt;
+    match (status.code(), status.signal()) {
+        (Some(code), _) => format!("it left with exit code {code}"),
+        (None, Some(11)) => "segmentation fault".to_owned(),
+        (None, Some(9)) => "it was killed".to_owned(),
+        (None, signal) => format!("it was ended by signal {}", signal.unwrap_or_default()),
+    }
+}
+
+/// Passes answers on; logs and counts go where they belong at once.
+async fn read_frames(
+    mut reader: OwnedReadHalf,
+    replies: mpsc::Sender<Result<Reply, FrameError>>,
+    current: CurrentCall,
+) {
+    loop {
+        let read = Frame::receive(&mut reader).await.and_then(|frame| {
+            let header: Value =
+                serde_json::from_str(&frame.header).map_err(|_| FrameError::Malformed("its header is not JSON"))?;
+            Ok(Reply { header, payload: frame.payload })
+        });
+        match read {
+            Ok(reply) if reply.header["kind"] == "log" => log(&reply.header, &current),
+            Ok(reply) if reply.header["kind"] == "count" => {
+                let event = reply.header["event"].as_str().unwrap_or_default();
+                current.count(event, reply.header["amount"].as_u64().unwrap_or(1));
+            }
+            other => {
+                let last = other.is_err();
+                if replies.send(other).await.is_err() || last {
+                    return;
+                }
+            }
+        }
+    }
+}
+
+fn log(record: &Value, current: &CurrentCall) {
+    let text = |member: &str| record[member].as_str().unwrap_or_default();
+    let (logger, message) = (text("logger"), text("message"));
+    current.enter(|_| match text("level") {
+        "CRITICAL" | "ERROR" => tracing::error!(logger, "{message}"),
+        "WARNING" => tracing::warn!(logger, "{message}"),
+        "INFO" => tracing::info!(logger, "{message}"),
+        _ => tracing::debug!(logger, "{message}"),
+    });
+}

@@ -1,0 +1,70 @@
+//! The parts that bring documents in and read them.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context;
+
+use super::{Parts, delivery, plugins};
+use crate::adapters::http_client::HttpDocumentFetcher;
+use crate::adapters::postgres::{PgChunkStore, PgDocumentStore};
+use crate::adapters::python::{PluginParser, PluginPool};
+use crate::application::knowledge::ingest_document::IngestDocument;
+use crate::application::knowledge::library::Library;
+use crate::application::ports::{ChunkStore, DocumentFetcher, DocumentParser, DocumentStore, Plugins};
+use crate::application::tenancy::TenancyWriting;
+use crate::config::Config;
+
+/// How long a parser may take for a file: a scan of five hundred pages on a busy machine.
+const PARSING: Duration = Duration::from_mins(2);
+
+impl Parts {
+    /// Documents.
+    pub fn documents(&self) -> Arc<dyn DocumentStore> {
+        Arc::new(PgDocumentStore::new(self.pool.clone()))
+    }
+
+    /// Passages.
+    pub fn chunks(&self) -> Arc<dyn ChunkStore> {
+        Arc::new(PgChunkStore::new(self.pool.clone()))
+    }
+
+    /// Bringing documents in and taking them out.
+    pub fn library(&self, config: &Config, tenancy: TenancyWriting) -> anyhow::Result<Library> {
+        let blobs = self.blobs(config)?;
+        Ok(Library { tenancy, documents: self.documents(), chunks: self.chunks(), blobs })
+    }
+
+    /// The pool of plugin workers; one in a process, whoever asks first says how.
+    pub(super) fn plugin_pool(&self, config: &Config) -> Arc<PluginPool> {
+        self.plugin_pool.get_or_init(|| plugins::pool(config)).clone()
+    }
+
+    /// Plugins.
+    pub fn plugins(&self, config: &Config) -> Arc<dyn Plugins> {
+        self.plugin_pool(config)
+    }
+
+    /// Reading files.
+    pub fn parser(&self, config: &Config) -> Arc<dyn DocumentParser> {
+        Arc::new(PluginParser::new(self.plugins(config), PARSING))
+    }
+
+    /// Fetching documents by their addresses.
+    pub(super) fn fetcher(config: &Config) -> anyhow::Result<Arc<dyn DocumentFetcher>> {
+        let fetcher = HttpDocumentFetcher::new(delivery::guard(config));
+        Ok(Arc::new(fetcher.context("cannot set up the client that fetches documents")?))
+    }
+
+    /// The job that reads documents.
+    pub fn ingesting(&self, config: &Config) -> anyhow::Result<IngestDocument> {
+        Ok(IngestDocument {
+            documents: self.documents(),
+            chunks: self.chunks(),
+            blobs: self.blobs(config)?,
+            parser: self.parser(config),
+            embedder: self.embedder(config),
+            clock: self.clock.clone(),
+        })
+    }
+}

@@ -1,0 +1,122 @@
+//! Documents through the API: brought, read by a real worker, replaced, found again, removed, and hidden from whom they are.
+
+use std::time::Duration;
+
+use docket_domain::principal::Role;
+use http::Method;
+use serde_json::{Value, json};
+use uuid::Uuid;
+
+use crate::support::{Answer, TestApp};
+
+async fn app() -> TestApp {
+    TestApp::start_with(|config| {
+        config.server.role = docket::config::ProcessRole::All;
+        config.plugins.program = Some(env!("CARGO_BIN_EXE_docket").into());
+        config.plugins.home = Some(concat!(env!("CARGO_MANIFEST_DIR"), "/.venv").into());
+        config.plugins.workers = 1;
+    })
+    .await
+}
+
+fn form(name: &str, content: &str, labels: &[(&str, &str)]) -> String {
+    let labels = labels
+        .iter()
+        .map(|(label, value)| format!("--b\r\nContent-Disposition: form-data; name=\"{label}\"\r\n\r\n{value}\r\n"));
+    let file =
+        format!("--b\r\nContent-Disposition: form-data; name=\"file\"; filename=\"{name}\"\r\n\r\n{content}\r\n");
+    labels.chain([file, "--b--\r\n".to_owned()]).collect()
+}
+
+async fn bring(app: &TestApp, role: Role, form: String) -> Answer {
+    let request = app.request(Method::POST, "/v1/documents", app.key(role));
+    let request = request.header("content-type", "multipart/form-data; boundary=b").body(form);
+    Answer::of(request.header("idempotency-key", Uuid::new_v4().to_string())).await
+}
+
+async fn read(app: &TestApp, id: &str) -> Value {
+    for _ in 0..600 {
+        let document = app.get(&format!("/v1/documents/{id}"), Role::Supervisor).await.json();
+        if document["generation"] == document["version"] || document["status"] == "failed" {
+            return document;
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    panic!("{id} was not read within a minute");
+}
+
+const TEXT: &str = "# Order 5\n\nBoats carry life jackets. Ünïcode too.\n\n## Deadline\n\nWithin thirty days.\n";
+
+#[tokio::test]
+async fn a_document_is_read_replaced_known_again_and_removed() {
+    let app = app().await;
+    let answer = bring(&app, Role::Caseworker, form("order.md", TEXT, &[("title", "The order")])).await;
+    assert_eq!(answer.status, 201, "{}", answer.text);
+    let id = answer.json()["id"].as_str().unwrap().to_owned();
+    let document = read(&app, &id).await;
+    assert_eq!((&document["status"], &document["title"]), (&json!("ready"), &json!("Order 5")), "{document}");
+    let passages = app.get(&format!("/v1/documents/{id}/passages"), Role::Caseworker).await.json();
+    for passage in passages["items"].as_array().unwrap() {
+        let (start, end) = (passage["char_start"].as_u64().unwrap(), passage["char_end"].as_u64().unwrap());
+        let there: String =
+            TEXT.chars().skip(usize::try_from(start).unwrap()).take(usize::try_from(end - start).unwrap()).collect();
+        assert_eq!(passage["text"], there.as_str());
+    }
+    assert_eq!(passages["items"].as_array().unwrap().len() as u64, document["passages"].as_u64().unwrap());
+    // The same content under another name is the same document; other content under the same name replaces it.
+    let again = bring(&app, Role::Caseworker, form("copy.md", TEXT, &[])).await;
+    assert_eq!((again.status, &again.json()["id"]), (200, &json!(id)));
+    let replaced = bring(&app, Role::Caseworker, form("order.md", "# Order 6\n\nShips, too.\n", &[])).await;
+    assert_eq!((replaced.status, &replaced.json()["version"]), (200, &json!(2)), "{}", replaced.text);
+    assert_eq!(read(&app, &id).await["title"], "Order 6");
+    let tombstones: i64 = sqlx::query_scalar("SELECT count(*) FROM docket.chunk_deletions WHERE generation = 1")
+        .fetch_one(&app.superuser().await)
+        .await
+        .unwrap();
+    assert_eq!(tombstones, 1, "followers of the passages learn that the first reading is gone");
+    let removed = app.request(Method::DELETE, &format!("/v1/documents/{id}"), app.key(Role::Supervisor));
+    assert_eq!(Answer::of(removed).await.status, 200);
+    app.get(&format!("/v1/documents/{id}"), Role::Supervisor).await.assert_problem(404, "not-found");
+    let left: i64 = sqlx::query_scalar(
+        "SELECT (SELECT count(*) FROM docket.chunks) + (SELECT count(*) FROM docket.document_texts)",
+    )
+    .fetch_one(&app.superuser().await)
+    .await
+    .unwrap();
+    assert_eq!(left, 0);
+}
+
+#[tokio::test]
+async fn a_file_without_text_fails_with_a_reason_and_keeps_the_reading_before() {
+    let app = app().await;
+    let first = bring(&app, Role::Supervisor, form("a.txt", "Some text.", &[("confidentiality", "restricted")])).await;
+    let id = first.json()["id"].as_str().unwrap().to_owned();
+    read(&app, &id).await;
+    bring(&app, Role::Supervisor, form("a.txt", " \n ", &[("confidentiality", "restricted")])).await;
+    let document = read(&app, &id).await;
+    assert_eq!((&document["status"], &document["failure"]["code"]), (&json!("failed"), &json!("empty")), "{document}");
+    assert_eq!(document["generation"], 1);
+    let passages = app.get(&format!("/v1/documents/{id}/passages"), Role::Supervisor).await.json();
+    assert_eq!(passages["items"][0]["text"], "Some text.");
+    // Restricted: a caseworker may neither see it nor bring such documents, and another tenant knows nothing of it.
+    app.get(&format!("/v1/documents/{id}"), Role::Caseworker).await.assert_problem(404, "not-found");
+    let listed = app.get("/v1/documents", Role::Caseworker).await.json();
+    assert_eq!(listed["items"], json!([]));
+    let foreign = app.request(Method::GET, &format!("/v1/documents/{id}"), &app.tenants[1].keys[&Role::Supervisor]);
+    Answer::of(foreign).await.assert_problem(404, "not-found");
+    let refused = bring(&app, Role::Caseworker, form("b.txt", "text", &[("confidentiality", "restricted")])).await;
+    refused.assert_problem(403, "forbidden");
+    bring(&app, Role::Reporter, form("b.txt", "text", &[])).await.assert_problem(403, "forbidden");
+}
+
+#[tokio::test]
+async fn addresses_inside_the_house_are_not_fetched() {
+    let app = TestApp::start().await;
+    for url in
+        ["http://127.0.0.1/a.pdf", "https://169.254.169.254/latest", "https://[::1]/", "ftp://example.org/a", "x"]
+    {
+        let answer = app.post("/v1/documents", Role::Caseworker, &json!({"url": url})).await;
+        let problem = answer.assert_problem(422, "validation-failed");
+        assert_eq!(problem["errors"][0]["pointer"], "/url", "{url}");
+    }
+}

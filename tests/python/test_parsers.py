@@ -1,0 +1,98 @@
+"""What parsers do with good files, and what they say of bad ones."""
+
+import io
+import os
+import zipfile
+from pathlib import Path
+
+import pytest
+from docket_plugins import Extracted, File, Reason, RefusedFileError
+from docket_plugins.parsers.docx import DocxParser
+from docket_plugins.parsers.html import HtmlParser
+from docket_plugins.parsers.markdown import MarkdownParser
+from docket_plugins.parsers.pdf import PdfParser
+from docket_plugins.parsers.text import TextParser
+from extraction_quality import LEAST, pairs
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+PARSERS = (DocxParser(), HtmlParser(), MarkdownParser(), PdfParser(), TextParser())
+DATA = Path(os.environ.get("DOCKET_TEST_DATA") or "../shared/data")
+
+
+def refusal(parser: DocxParser | HtmlParser | PdfParser | TextParser, content: bytes) -> Reason:
+    with pytest.raises(RefusedFileError) as refused:
+        parser.parse(File("file", "", content))
+    return refused.value.reason
+
+
+def package(**entries: str | bytes) -> bytes:
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as files:
+        for name, content in entries.items():
+            files.writestr(f"word/{name}.xml", content)
+    return packed.getvalue()
+
+
+def check(read: Extracted) -> None:
+    assert read.text.strip()
+    assert "\0" not in read.text
+    assert list(read.page_starts) == sorted(read.page_starts)
+    assert [heading.at for heading in read.headings] == sorted(heading.at for heading in read.headings)
+    assert all(0 <= heading.at <= len(read.text) for heading in read.headings)
+
+
+@pytest.mark.parametrize("parser", PARSERS)
+def test_every_parser_passes_its_own_test(parser: HtmlParser) -> None:
+    parser.self_test()
+
+
+def test_empty_and_broken_files_are_refused_with_a_reason() -> None:
+    assert refusal(TextParser(), b" \n\t") == Reason.EMPTY
+    assert refusal(HtmlParser(), b"<html><body><nav>Menu</nav></body></html>") == Reason.EMPTY
+    assert refusal(PdfParser(), b"%PDF-1.7 and nothing else") == Reason.BROKEN
+    assert refusal(DocxParser(), b"PK\x03\x04 and nothing else") == Reason.BROKEN
+    assert refusal(DocxParser(), package(styles="<x/>")) == Reason.BROKEN
+    assert refusal(DocxParser(), b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + bytes(512)) == Reason.ENCRYPTED
+
+
+def test_bombs_are_refused_before_they_unfold() -> None:
+    assert refusal(DocxParser(), package(document=b" " * 50_000_000)) == Reason.BOMB
+    entities = '<!DOCTYPE d [<!ENTITY a "aaaaaaaaaa"><!ENTITY b "&a;&a;&a;">]><d>&b;</d>'
+    assert refusal(DocxParser(), package(document=entities)) == Reason.BOMB
+    assert refusal(HtmlParser(), b"<div>" * 200_000 + b"deep") == Reason.BOMB
+    assert refusal(TextParser(), b"word " * 5_000_000) == Reason.TOO_LARGE
+
+
+def test_a_page_is_read_without_its_boilerplate_and_with_its_headings() -> None:
+    page = b"""<html lang="en"><head><title>Act 7 | Regulator</title><script>x()</script></head><body>
+      <header><nav><a href="/">Home</a></nav></header><div class="breadcrumb">Home / Acts</div>
+      <main><h1>Act 7</h1><p>Boats must carry <b>life</b> jackets.<br>Two each.</p>
+      <h2>Table</h2><table><tr><td>a</td><td>b</td></tr><tr><td>c</td><td>d</td></tr></table></main>
+      <footer>Imprint</footer></body></html>"""
+    read = HtmlParser().parse(File("act.html", "text/html", page))
+    assert "Home" not in read.text
+    assert "Imprint" not in read.text
+    assert "Boats must carry life jackets.\nTwo each." in read.text
+    assert "a | b" in read.text
+    assert [(heading.level, heading.text) for heading in read.headings] == [(1, "Act 7"), (2, "Table")]
+    assert all(read.text[heading.at :].startswith(heading.text) for heading in read.headings)
+    assert (read.title, read.language) == ("Act 7 | Regulator", "en")
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.binary(max_size=300), st.sampled_from(["", "%PDF-1.4\n", "<html><body>", "# ", "PK\x03\x04"]))
+def test_any_bytes_give_a_sound_text_or_a_refusal(noise: bytes, start: str) -> None:
+    for parser in PARSERS:
+        try:
+            check(parser.parse(File("noise", "", start.encode() + noise)))
+        except RefusedFileError as refused:
+            assert refused.sentence
+
+
+def test_text_of_the_scanned_directives_is_read_well() -> None:
+    folder = DATA / "cisa"
+    if not folder.is_dir():
+        pytest.skip(f"there is no {folder}")
+    poor = [quality for quality in pairs(folder) if quality.confirmed < LEAST]
+    assert poor == []
