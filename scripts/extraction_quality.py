@@ -1,7 +1,7 @@
 """Reports how well text is read out of the PDFs of which somebody has written a clean copy.
 
-For each pair of ``pdf_md_pairs.csv``: the share of the words of the PDF (with repetitions) that stand in the clean text,
-and the share of the words of the clean text that were found in the PDF.
+For each pair of ``pdf_md_pairs.csv``: the share of the words of the PDF (with repetitions) that stand in the clean
+text, and the share of the words of the clean text that were found in the PDF.
 
     .venv/bin/python scripts/extraction_quality.py ../shared/data/cisa
 """

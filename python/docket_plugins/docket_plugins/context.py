@@ -1,7 +1,7 @@
 """What a plugin knows of the call it serves, and how it counts things.
 
-Logging needs nothing of this module: what goes to ``logging`` in a plugin stands in the service's log, under the trace of
-the request that caused the call.
+Logging needs nothing of this module: what goes to ``logging`` in a plugin stands in the service's log, under the trace
+of the request that caused the call.
 """
 
 from collections.abc import Callable

@@ -15,7 +15,7 @@ from typing import Final, cast
 
 from docket_plugins.context import NO_CALL, CallContext, count_with, enter_call
 from docket_plugins.errors import RefusedFileError
-from docket_plugins.protocols import GROUPS, Chunker, Enricher, File, Grader, Parser, Plugin, Reranker
+from docket_plugins.protocols import GROUPS, Chunker, Enricher, File, Grader, Parser, Plugin, Reranker, as_plugin
 
 Json = Mapping[str, object]
 Answer = tuple[Json, bytes]
@@ -75,7 +75,7 @@ class Host:
                 continue
             try:
                 self._plugin(group, name)
-            except BaseException as error:  # noqa: BLE001 - a plugin's module may raise anything, SystemExit included
+            except BaseException as error:
                 logging.getLogger("docket_plugins").warning("%s %s cannot be loaded: %r", group, name, error)
 
     def call(self, header: str, payload: bytes) -> tuple[str, bytes]:
@@ -95,14 +95,14 @@ class Host:
             return json.dumps({"kind": "result", "result": result}), answer
         except RefusedFileError as refused:
             return json.dumps({"kind": "refused", "reason": refused.reason, "message": refused.sentence}), b""
-        except BaseException as error:  # noqa: BLE001 - SystemExit and KeyboardInterrupt of a plugin end no worker
-            return json.dumps({"kind": "error", "error": _kind(error)} | _described(error)), b""
+        except BaseException as error:
+            return json.dumps({"kind": "error", "error": _kind(error), **_described(error)}), b""
         finally:
             enter_call(NO_CALL)
             for stream in (sys.stdout, sys.stderr):
                 _flush(stream)
 
-    def _serve(self, request: Json, payload: bytes) -> Answer:
+    def _serve(self, request: Json, payload: bytes) -> Answer:  # noqa: PLR0911 - one for each kind of call
         if request["call"] == "list":
             return {"plugins": [self._about(group, name) for group, name in self._entries]}, b""
         group, name = str(request["group"]), str(request["name"])
@@ -134,8 +134,8 @@ class Host:
         if entry is None:
             message = f"no plugin of the group {group} is called {name}"
             raise NoSuchPluginError(message)
-        plugin: object = entry.load()()
-        if not isinstance(plugin, GROUPS[group]):
+        plugin = as_plugin(group, entry.load()())
+        if plugin is None:
             message = f"{entry.value} does not do what plugins of the group {group} do"
             raise UnfitPluginError(message)
         self._loaded[group, name] = plugin
@@ -154,7 +154,7 @@ class Host:
         try:
             plugin = self._plugin(group, name)
             about["media_types"] = list(plugin.media_types) if isinstance(plugin, Parser) else []
-        except BaseException as error:  # noqa: BLE001 - a plugin's module may raise anything, SystemExit included
+        except BaseException as error:
             about["problem"] = f"{type(error).__name__}: {error}"
         return about
 

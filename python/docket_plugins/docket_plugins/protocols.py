@@ -1,4 +1,4 @@
-"""What each kind of plugin must be able to do. A class that has these members is a plugin; nothing need be inherited."""
+"""What each kind of plugin must be able to do. A class with these members is a plugin; nothing is inherited."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -95,10 +95,19 @@ class Grader(Plugin, Protocol):
         ...
 
 
-GROUPS: Final[Mapping[str, type[Plugin]]] = {
-    "docket.parsers": Parser,
-    "docket.chunkers": Chunker,
-    "docket.rerankers": Reranker,
-    "docket.enrichers": Enricher,
-    "docket.graders": Grader,
-}
+GROUPS: Final = ("docket.parsers", "docket.chunkers", "docket.rerankers", "docket.enrichers", "docket.graders")
+
+
+def as_plugin(group: str, candidate: object) -> Plugin | None:
+    """The candidate, if it has what plugins of this group must have."""
+    match group:
+        case "docket.parsers":
+            return candidate if isinstance(candidate, Parser) else None
+        case "docket.chunkers":
+            return candidate if isinstance(candidate, Chunker) else None
+        case "docket.rerankers":
+            return candidate if isinstance(candidate, Reranker) else None
+        case "docket.enrichers":
+            return candidate if isinstance(candidate, Enricher) else None
+        case _:
+            return candidate if isinstance(candidate, Grader) else None

@@ -1,4 +1,4 @@
-"""DOCX: paragraphs, headings, lists, tables and footnotes out of the package's XML, within limits that bombs run into."""
+"""DOCX: paragraphs, headings, lists, tables and footnotes out of the package's XML, within limits on size."""
 
 import io
 import re

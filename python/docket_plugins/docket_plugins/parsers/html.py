@@ -13,12 +13,75 @@ from docket_plugins.protocols import Extracted, File
 NODES_MAX: Final = 2_000_000
 
 _NEVER_TEXT: Final = frozenset(
-    "script style noscript template svg math iframe object embed canvas audio video head form button select input "
-    "textarea dialog menu map nav aside footer".split()
+    [
+        "script",
+        "style",
+        "noscript",
+        "template",
+        "svg",
+        "math",
+        "iframe",
+        "object",
+        "embed",
+        "canvas",
+        "audio",
+        "video",
+        "head",
+        "form",
+        "button",
+        "select",
+        "input",
+        "textarea",
+        "dialog",
+        "menu",
+        "map",
+        "nav",
+        "aside",
+        "footer",
+    ]
 )
 _BLOCKS: Final = frozenset(
-    "address article blockquote body caption center dd details div dl dt fieldset figcaption figure h1 h2 h3 h4 h5 h6 "
-    "header hr html legend li main ol p pre section summary table tbody td tfoot th thead tr ul".split()
+    [
+        "address",
+        "article",
+        "blockquote",
+        "body",
+        "caption",
+        "center",
+        "dd",
+        "details",
+        "div",
+        "dl",
+        "dt",
+        "fieldset",
+        "figcaption",
+        "figure",
+        "h1",
+        "h2",
+        "h3",
+        "h4",
+        "h5",
+        "h6",
+        "header",
+        "hr",
+        "html",
+        "legend",
+        "li",
+        "main",
+        "ol",
+        "p",
+        "pre",
+        "section",
+        "summary",
+        "table",
+        "tbody",
+        "td",
+        "tfoot",
+        "th",
+        "thead",
+        "tr",
+        "ul",
+    ]
 )
 _LINES: Final = frozenset({"li", "tr", "dt", "dd", "caption"})
 _CELLS: Final = frozenset({"td", "th"})
@@ -101,7 +164,7 @@ def _is_boilerplate(node: LexborNode, tag: str) -> bool:
 
 
 def _walk(root: LexborNode) -> Iterator[tuple[LexborNode, str, bool]]:
-    """Every node on entering it and, but for text, on leaving it, without recursion: pages may be nested without end."""
+    """Every node on entering it and, but for text, on leaving it, without recursion: pages may be nested deeply."""
     node, entered, count, root_id = root, True, 0, root.mem_id
     while True:
         count += 1

@@ -1,11 +1,11 @@
 """PDF by PDFium: the text of each page in its reading order, where the pages begin, and the outline as headings."""
 
 import re
-from collections.abc import Iterator, Sequence
-from typing import Final
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Final, Protocol, cast
 
-import pypdfium2 as pdfium
-from pypdfium2 import raw
+import pypdfium2 as pdfium  # pyright: ignore[reportMissingTypeStubs]
+from pypdfium2 import raw  # pyright: ignore[reportMissingTypeStubs]
 
 from docket_plugins.errors import Reason, RefusedFileError
 from docket_plugins.parsers.common import PAGES_MAX, TEXT_MAX, clean, require_text
@@ -19,6 +19,24 @@ _SAMPLE: Final = (
     b"4 0 obj<</Length 38>>stream\nBT /F 12 Tf 10 50 Td (Article 1) Tj ET\nendstream endobj "
     b"5 0 obj<</Type/Font/Subtype/Type1/BaseFont/Helvetica>>endobj trailer<</Root 1 0 R>>"
 )
+
+
+class _Place(Protocol):
+    def get_index(self) -> int | None: ...
+
+
+class _Entry(Protocol):
+    """What is used of an outline's entry; the package says nothing of its types."""
+
+    level: int
+
+    def get_dest(self) -> _Place | None: ...
+    def get_title(self) -> str: ...
+
+
+class _Layer(Protocol):
+    def get_text_bounded(self) -> str: ...
+    def close(self) -> None: ...
 
 
 class PdfParser:
@@ -92,7 +110,7 @@ def _read(document: pdfium.PdfDocument) -> Extracted:
 def _page_text(document: pdfium.PdfDocument, number: int) -> str:
     page = document[number]
     try:
-        layer = page.get_textpage()
+        layer = cast("_Layer", page.get_textpage())
         try:
             text = layer.get_text_bounded()
         finally:
@@ -106,7 +124,8 @@ def _page_text(document: pdfium.PdfDocument, number: int) -> str:
 def _headings(document: pdfium.PdfDocument, text: str, starts: Sequence[int]) -> Iterator[Heading]:
     """The outline's entries where their words stand on their page; others are left out."""
     last = 0
-    for index, entry in enumerate(document.get_toc(max_depth=6)):
+    outline = cast("Iterable[_Entry]", document.get_toc(max_depth=6))  # pyright: ignore[reportUnknownMemberType]
+    for index, entry in enumerate(outline):
         if index >= _OUTLINE_MAX:
             return
         place = entry.get_dest()
