@@ -2,50 +2,45 @@
 
 use std::path::Path;
 
-use tokenizers::pipeline::{EncodeOptions, Override, PipelineTokenizer};
+use tokenizers::Tokenizer;
 
 use crate::application::ports::embedder::EmbedderError;
 
 /// A tokenizer with the marks that stand around a text.
 pub(super) struct TextTokens {
-    tokenizer: PipelineTokenizer,
-    options: EncodeOptions,
+    tokenizer: Tokenizer,
     start: i32,
     end: i32,
     window: usize,
 }
 
 impl TextTokens {
-    /// Reads `tokenizer.json`, in the present form or an older one.
+    /// Reads `tokenizer.json`.
     pub(super) fn read(path: &Path, window: usize) -> Result<Self, String> {
         let in_words = |error: &dyn std::fmt::Display| format!("{}: {error}", path.display());
-        let text = tokenizers::canonicalize_file(path).map_err(|error| in_words(&error))?;
-        let tokenizer = tokenizers::from_json(&text).map_err(|error| in_words(&error))?;
+        let mut tokenizer = Tokenizer::from_file(path).map_err(|error| in_words(&error))?;
+        // A text that spells a mark is a text: marks are added here and nowhere else.
+        tokenizer.set_encode_special_tokens(true);
+        tokenizer.with_padding(None);
+        tokenizer.with_truncation(None).map_err(|error| in_words(&error))?;
         let mark = |word: &str| {
-            let found = tokenizer.get_added_vocabulary().token_to_id(word);
+            let found = tokenizer.token_to_id(word);
             found
                 .and_then(|id| i32::try_from(id).ok())
                 .ok_or_else(|| in_words(&format!("{word} is not in the vocabulary")))
         };
         let (start, end) = (mark("[CLS]")?, mark("[SEP]")?);
-        // A text that spells a mark is a text: marks are added here and nowhere else.
-        let options = EncodeOptions {
-            add_special_tokens: false,
-            encode_special_tokens: true,
-            padding: Override::Off,
-            truncation: Override::Off,
-        };
-        Ok(Self { tokenizer, options, start, end, window })
+        Ok(Self { tokenizer, start, end, window })
     }
 
     /// The tokens of `text` between the marks, at most `window` of them.
     pub(super) fn encode(&self, text: &str) -> Result<Vec<i32>, EmbedderError> {
-        let mut found = Vec::with_capacity(text.len() / 4);
-        self.tokenizer.encode_into(self.readable(text), &self.options, &mut found).map_err(EmbedderError::Failed)?;
+        let found = self.tokenizer.encode_fast(self.readable(text), false).map_err(EmbedderError::Failed)?;
+        let found = found.get_ids();
         let mut ids = Vec::with_capacity(self.window.min(found.len() + 2));
         ids.push(self.start);
-        for token in found.into_iter().take(self.window.saturating_sub(2)) {
-            ids.push(i32::try_from(u32::from(token)).map_err(|error| EmbedderError::Failed(Box::new(error)))?);
+        for token in found.iter().take(self.window.saturating_sub(2)) {
+            ids.push(i32::try_from(*token).map_err(|error| EmbedderError::Failed(Box::new(error)))?);
         }
         ids.push(self.end);
         Ok(ids)
@@ -53,9 +48,7 @@ impl TextTokens {
 
     /// How many tokens `text` has, without the marks.
     pub(super) fn count(&self, text: &str) -> Result<usize, EmbedderError> {
-        let mut found = Vec::with_capacity(text.len() / 4);
-        self.tokenizer.encode_into(text, &self.options, &mut found).map_err(EmbedderError::Failed)?;
-        Ok(found.len())
+        Ok(self.tokenizer.encode_fast(text, false).map_err(EmbedderError::Failed)?.len())
     }
 
     /// The part of `text` that can matter: no token is longer than a hundred characters, so the rest of an enormous text is never read.
