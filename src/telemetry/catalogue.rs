@@ -17,6 +17,7 @@ pub const PARTS: &[(&str, &[Metric])] = &[
     ("Enrichment", super::enrichment::METRICS),
     ("Retrieval", super::retrieval::METRICS),
     ("Language models", super::gen_ai::METRICS),
+    ("Answers", super::answers::METRICS),
     ("The process", super::process::METRICS),
 ];
 

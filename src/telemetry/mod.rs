@@ -3,6 +3,7 @@
 //! Log lines go to standard error. Spans exist only when traces are exported; without a collector they are disabled at
 //! their call sites and cost nothing, yet every request still has a trace id (see [`RequestContext`]).
 
+pub mod answers;
 pub mod business;
 pub mod catalogue;
 mod context;

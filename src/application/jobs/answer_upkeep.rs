@@ -10,6 +10,7 @@ use time::Duration;
 use super::handler::{JobContext, JobError, JobHandler, KindSpec, Outcome};
 use super::maintenance::no_payload;
 use crate::application::ports::{AnswerStore, UsageLedger};
+use crate::telemetry;
 
 /// Rows of one statement.
 const BATCH: u32 = 1_000;
@@ -37,7 +38,7 @@ impl JobHandler for SettleLostCalls {
             let settled = self.0.settle_lost(BATCH).await?;
             total += settled;
             if settled < u64::from(BATCH) {
-                metrics::counter!("docket_model_calls_lost_total").increment(total);
+                telemetry::answers::calls_lost(total);
                 return Ok(Outcome::DoneWith(json!({"settled": total})));
             }
             context.go_on()?;

@@ -13,6 +13,7 @@ use crate::application::models::{Metered, UsageMeter};
 use crate::application::ports::language_model::{ModelEvent, ModelRequest, StopReason};
 use crate::application::ports::usage_ledger::{CallOutcome, CallPurpose, Reservation, Settlement};
 use crate::application::request::Caller;
+use crate::telemetry;
 
 impl From<StopReason> for CallOutcome {
     fn from(reason: StopReason) -> Self {
@@ -59,7 +60,7 @@ impl<'a> Account<'a> {
         let tenant = caller.actor.tenant_id;
         let standing = answering.ledger.reserve(tenant, &reservation).await?;
         if !standing.granted {
-            metrics::counter!("docket_budget_refusals_total").increment(1);
+            telemetry::answers::refused_by_budget();
             return Err(UseCaseError::BudgetExhausted {
                 limit_nanos: standing.limit,
                 spent_nanos: standing.spent,
