@@ -18,12 +18,12 @@ verdict=ok
 seconds=$((SECONDS - started))
 if [ "$verdict" = ok ]; then
   # The lines by which test runners and checkers sum themselves up.
-  closing=$(grep -E '^ *(Running |Doc-tests )|^test result|[0-9]+ (passed|failed|skipped|errors?)[ ,]|^(All checks|advisories|bans|licenses|skipped)|already formatted' "$log" || true)
+  closing=$(grep -aE '^ *(Running |Doc-tests )|^test result|[0-9]+ (passed|failed|skipped|errors?)[ ,]|^(All checks|advisories|bans|licenses|skipped)|already formatted' "$log" || true)
   printf '%s\n' "${closing:+$closing
 }= $name: ok in $seconds s"
 else
   # The failures once more at the very end: whoever sees only the last lines still learns what failed.
-  failures=$(grep -nE '^(test .*FAILED|FAILED |FINDING |error(\[|:)|E  )|panicked at' "$log" | cut -c1-300 | head -n 12 || true)
+  failures=$(grep -anE '^(test .*FAILED|FAILED |FINDING |error(\[|:)|E  )|panicked at' "$log" | cut -c1-300 | head -n 12 || true)
   printf '%s\n' "$(tail -n 80 "$log")
 ${failures:+What failed:
 $failures

@@ -55,6 +55,9 @@ use tokens::Issuer;
 pub use plugins::{plugin_worker, plugins};
 pub use worker::ingest_service;
 
+/// How long a start waits for the index of words at most.
+const FIRST_INDEX: Duration = Duration::from_secs(2);
+
 /// The adapters behind the ports, ready to be put into the service or a command.
 #[derive(Clone)]
 pub struct Parts {
@@ -276,6 +279,9 @@ pub async fn run(
     let stop_work = shutdown.child_token();
     worker::announce(&parts, &config, &stop_work);
     let working = tokio::spawn(worker.run(stop_work.clone(), worker::grace(&config)));
+    if config.server.role.serves_api() {
+        parts.words_are_ready(FIRST_INDEX).await;
+    }
     health.mark_started();
     tracing::info!(url = config.public_url(), "listening");
     let served = server::serve(listener, wrap(router, shell), (&config.server).into(), shutdown).await;

@@ -81,6 +81,17 @@ impl Parts {
         async move { follower.run(stop).await }
     }
 
+    /// Waits for the index of words, but not for long: a small one is there before the first request, a large one is named as
+    /// missing by /readyz until it is built.
+    pub(super) async fn words_are_ready(&self, at_most: Duration) {
+        let built = async {
+            while !self.words.ready.load(Ordering::Acquire) {
+                tokio::time::sleep(Duration::from_millis(2)).await;
+            }
+        };
+        let _ = tokio::time::timeout(at_most, built).await;
+    }
+
     /// What of retrieval /readyz names.
     pub(super) fn retrieval_probes(&self, config: &Config) -> Vec<Arc<dyn HealthProbe>> {
         let mut probes: Vec<Arc<dyn HealthProbe>> = vec![Arc::new(EmbeddingProbe(self.onnx_embedder(config)))];

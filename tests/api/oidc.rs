@@ -43,7 +43,17 @@ impl TestApp {
     }
 
     async fn issuer_state(&self) -> (u16, Value) {
-        let answer = Answer::of(self.client.get(format!("{}/readyz", self.url))).await;
+        let patience = tokio::time::Instant::now() + Duration::from_secs(30);
+        let answer = loop {
+            let answer = Answer::of(self.client.get(format!("{}/readyz", self.url))).await;
+            // A service that has just started builds its index of words first.
+            let checks = answer.json()["checks"].as_array().unwrap().clone();
+            let building = checks.iter().any(|one| one["name"] == "keyword_index" && one["state"] == "down");
+            if !building || tokio::time::Instant::now() > patience {
+                break answer;
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        };
         let check =
             answer.json()["checks"].as_array().unwrap().iter().find(|one| one["name"] == "oidc_issuer").cloned();
         (answer.status, check.unwrap())
