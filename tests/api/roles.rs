@@ -17,6 +17,14 @@ async fn a_worker_answers_health_and_metrics_and_nothing_else() {
 async fn both_roles_in_one_process_answer_requests_and_name_their_background_services() {
     let app = TestApp::start_with(|config| config.server.role = ProcessRole::All).await;
     assert_eq!(app.get("/v1/cases", Role::Supervisor).await.status, 200);
-    let ready = Answer::of(app.client.get(format!("{}/readyz", app.url))).await;
+    let patience = tokio::time::Instant::now() + std::time::Duration::from_secs(30);
+    let ready = loop {
+        let ready = Answer::of(app.client.get(format!("{}/readyz", app.url))).await;
+        // The index of words and the background services have a moment to begin.
+        if ready.status == 200 || tokio::time::Instant::now() > patience {
+            break ready;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+    };
     assert_eq!((ready.status, &ready.json()["status"]), (200, &serde_json::json!("ready")), "{}", ready.text);
 }
