@@ -264,7 +264,6 @@ pub async fn run(
     parts.warm_up(&config);
     let health = HealthBoard::new(probes, shutdown.clone());
     let mut router = health.routes().merge(metrics::routes());
-    let watch = tokio::spawn(watch(health.clone(), parts.pool.clone(), config.data_dir.clone()));
     let mut upkeep_of_api = Vec::new();
     if config.server.role.serves_api() {
         let state = parts.api_state(&config, issuer.as_ref(), shutdown.clone())?;
@@ -283,6 +282,8 @@ pub async fn run(
         parts.words_are_ready(FIRST_INDEX).await;
     }
     health.mark_started();
+    // Watched from here on: what was not ready while the service started would be shown as down for a moment.
+    let watch = tokio::spawn(watch(health.clone(), parts.pool.clone(), config.data_dir.clone()));
     tracing::info!(url = config.public_url(), "listening");
     let served = server::serve(listener, wrap(router, shell), (&config.server).into(), shutdown).await;
     stop_work.cancel();

@@ -7,6 +7,7 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod abandoned_transactions;
 mod admission;
 mod answers;
 mod authentication;

@@ -40,6 +40,37 @@ const NUMBER_WORDS: &[&str] = &[
     "annually",
     "every",
 ];
+/// Words that say when, though they hold no number.
+const TIMES: &[&str] = &[
+    "january",
+    "february",
+    "march",
+    "april",
+    "june",
+    "july",
+    "august",
+    "september",
+    "october",
+    "november",
+    "december",
+    "monday",
+    "tuesday",
+    "wednesday",
+    "thursday",
+    "friday",
+    "saturday",
+    "sunday",
+    "spring",
+    "summer",
+    "autumn",
+    "winter",
+    "before",
+    "after",
+    "until",
+    "during",
+    "upon",
+    "once",
+];
 /// Nouns after "what" or "which" that are measured in numbers.
 const MEASURES: &[&str] = &[
     "amount",
@@ -88,6 +119,8 @@ const TO_PROGRAMS: &[&str] = &[
 pub struct Form {
     /// A number that the question does not give itself.
     number: bool,
+    /// A number or a word that says when.
+    time: bool,
     /// A number of at least three digits: a telephone number.
     telephone: bool,
     /// These years: one of them, where the line or its title names any, or always when a figure of the past is asked for.
@@ -108,7 +141,8 @@ impl Form {
         let own = numbers(question);
         let years = own.iter().filter(|number| is_year(number)).cloned().collect();
         Self {
-            number: pair("how", EXTENTS) || asks_measure || words.contains(&"when"),
+            number: pair("how", EXTENTS) || asks_measure,
+            time: words.contains(&"when"),
             telephone: words.contains(&"telephone") || words.contains(&"phone"),
             past: words.iter().any(|word| matches!(*word, "did" | "was" | "were")),
             years,
@@ -124,8 +158,9 @@ impl Form {
         }
         let stated = numbers(without_marker(line));
         let new_number = stated.iter().any(|number| !self.own.contains(number));
-        let in_words = || lower.split(|c: char| !c.is_alphanumeric()).any(|word| NUMBER_WORDS.contains(&word));
-        if self.number && !new_number && !in_words() {
+        let says = |set: &[&str]| lower.split(|c: char| !c.is_alphanumeric()).any(|word| set.contains(&word));
+        let numbered = new_number || says(NUMBER_WORDS);
+        if (self.number && !numbered) || (self.time && !numbered && !says(TIMES)) {
             return false;
         }
         if self.telephone && !stated.iter().any(|number| number.chars().filter(char::is_ascii_digit).count() >= 3) {
@@ -133,7 +168,7 @@ impl Form {
         }
         let names = |text: &str| self.years.iter().any(|year| text.contains(year.as_str()));
         let other_years = stated.iter().any(|number| is_year(number)) && !names(line);
-        let past_figure = self.past && self.number && !names(line) && !names(title);
+        let past_figure = self.past && (self.number || self.time) && !names(line) && !names(title);
         self.years.is_empty() || !(other_years || past_figure)
     }
 }
@@ -173,6 +208,14 @@ mod tests {
         assert!(!form.fits("At Berth 4 the operator reports.", "") && !form.fits("2. It reports soon.", ""));
         assert!(Form::of("Who reports at Berth 4?").fits("At Berth 4 the operator reports.", ""));
         assert!(!Form::of("What is the telephone number of the office?").fits("It has the number 7 on its door.", ""));
+    }
+
+    #[test]
+    fn a_question_for_a_time_wants_a_number_or_a_word_that_says_when() {
+        let form = Form::of("When are fees due?");
+        assert!(form.fits("Fees are due in March.", "") && form.fits("Fees are due within 30 days.", ""));
+        assert!(form.fits("Fees are due before the licence is issued.", ""));
+        assert!(!form.fits("Fees are due from the operator.", ""));
     }
 
     #[test]

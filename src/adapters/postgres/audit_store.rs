@@ -12,6 +12,7 @@ use uuid::Uuid;
 use super::case_row::{hash32, signed, unsigned};
 use super::error::{broken_constraint, store_error};
 use super::remember::remember;
+use super::transaction::begin_with;
 use crate::application::ports::StoreError;
 use crate::application::ports::audit_store::{
     Answer, AuditStore, ListedHead, Sign, StoredCheckpoint, StoredRecord, TrailRange,
@@ -226,7 +227,7 @@ impl PgAuditStore {
         sign: Sign<'_>,
         answer: Answer<'_>,
     ) -> Result<Option<StoredCheckpoint>, sqlx::Error> {
-        let mut transaction = self.pool.begin_with("BEGIN ISOLATION LEVEL REPEATABLE READ").await?;
+        let mut transaction = begin_with(&self.pool, "BEGIN ISOLATION LEVEL REPEATABLE READ".to_owned()).await?;
         let free = sqlx::query_scalar!(
             r#"WITH context AS MATERIALIZED (SELECT set_config('docket.tenant', $1, true) AS tenant)
              SELECT pg_try_advisory_xact_lock(hashtextextended('checkpoint' || tenant, 0)) AS "free!" FROM context"#,

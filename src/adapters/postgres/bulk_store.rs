@@ -10,6 +10,7 @@ use uuid::Uuid;
 use super::bulk_columns::Columns;
 use super::case_row::{case_row, signed, unsigned};
 use super::error::{broken_constraint, store_error};
+use super::transaction::begin;
 use crate::application::ports::StoreError;
 use crate::application::ports::bulk_store::{BatchCommit, BatchWrite, BulkStore, Progress, Run, RunKey};
 use crate::application::ports::case_store::{CaseWrite, StoredCase};
@@ -51,7 +52,7 @@ impl BulkStore for PgBulkStore {
         resume: bool,
         now: OffsetDateTime,
     ) -> Result<Run, StoreError> {
-        let mut transaction = self.pool.begin().await.map_err(store_error)?;
+        let mut transaction = begin(&self.pool).await.map_err(store_error)?;
         let run = open_run(&mut transaction, tenant, key, fresh, resume, now).await.map_err(store_error)?;
         transaction.commit().await.map_err(store_error)?;
         Ok(run)
@@ -78,7 +79,7 @@ impl BulkStore for PgBulkStore {
     }
 
     async fn commit(&self, batch: &BatchWrite<'_>) -> Result<BatchCommit, StoreError> {
-        let mut transaction = self.pool.begin().await.map_err(store_error)?;
+        let mut transaction = begin(&self.pool).await.map_err(store_error)?;
         let outcome = match write(&mut transaction, batch).await {
             // Somebody created a case with one of the references, or appended to one of the chains.
             Err(error) if is_race(&error) => BatchCommit::Stale,

@@ -10,6 +10,7 @@ use super::case_loader::CaseLoader;
 use super::case_row::{CaseRow, hash32, unsigned};
 use super::error::{store_error, unreadable};
 use super::lane::Lane;
+use super::transaction::begin_with;
 use crate::application::ports::StoreError;
 use crate::application::ports::case_reader::{
     CaseFilter, CaseReader, CaseSort, EvidenceItem, LinkItem, Note, Position, Viewer,
@@ -190,7 +191,7 @@ async fn begin_reading(pool: &PgPool, tenant: TenantId) -> Result<Transaction<'s
     // A UUID prints as hexadecimal digits and dashes only, so nothing foreign enters the text.
     let set = if Fault::TenantSettingKept.is_seeded() { "SET" } else { "SET LOCAL" };
     let begin = format!("BEGIN READ ONLY; {set} docket.tenant = '{}'", tenant.0);
-    pool.begin_with(AssertSqlSafe(begin)).await.map_err(store_error)
+    begin_with(pool, begin).await.map_err(store_error)
 }
 
 /// Not kept as a prepared statement: every filter deserves a plan of its own, made with the real values.

@@ -14,6 +14,7 @@ use super::job_hint::JobHint;
 use super::job_store;
 use super::lane::Lane;
 use super::register_entries;
+use super::transaction::begin;
 use crate::application::ports::StoreError;
 use crate::application::ports::case_store::{
     Attachment, CaseStore, CaseWrite, Commit, KeyScope, Loaded, RowChange, StoredAnswer,
@@ -126,7 +127,7 @@ impl PgCaseStore {
 
     /// A change that needs further statements: they join the first in one explicit transaction.
     async fn change_with_more(&self, write: &CaseWrite) -> Result<Commit, sqlx::Error> {
-        let mut transaction = self.pool.begin().await?;
+        let mut transaction = begin(&self.pool).await?;
         let outcome = if write.change == RowChange::Insert {
             insert(&mut transaction, write).await?
         } else {

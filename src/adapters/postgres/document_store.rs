@@ -10,6 +10,7 @@ use super::chunk_rows::insert_chunks;
 use super::document_row::{CollectionRow, DocumentRow, integer, natural};
 use super::error::store_error;
 use super::job_store;
+use super::transaction::begin;
 use crate::application::ports::StoreError;
 use crate::application::ports::case_reader::Viewer;
 use crate::application::ports::document_store::{
@@ -194,7 +195,7 @@ async fn enter(connection: &mut PgConnection, tenant: TenantId) -> Result<(), sq
 
 /// The document's row first: it is locked until the end, so that of two readings one comes after the other.
 async fn publish(pool: &PgPool, reading: &Reading, completes: JobLease) -> Result<Published, sqlx::Error> {
-    let mut transaction = pool.begin().await?;
+    let mut transaction = begin(pool).await?;
     let document = reading.document_id.0;
     let version = integer(reading.version);
     enter(&mut transaction, reading.tenant_id).await?;
@@ -244,7 +245,7 @@ async fn fail(
     failure: &Failure,
     completes: JobLease,
 ) -> Result<Published, sqlx::Error> {
-    let mut transaction = pool.begin().await?;
+    let mut transaction = begin(pool).await?;
     enter(&mut transaction, tenant).await?;
     let failed = sqlx::query!(
         "UPDATE docket.documents SET status = 'failed', failure_code = $3, failure_reason = $4, updated_at = now()

@@ -5,6 +5,7 @@ use sqlx::{PgPool, Postgres, Transaction};
 
 use super::case_row::unsigned;
 use super::error::{broken_constraint, store_error};
+use super::transaction::begin;
 use crate::application::ports::StoreError;
 use crate::application::ports::blob_store::ContentAddress;
 use crate::application::ports::case_reader::Viewer;
@@ -64,7 +65,7 @@ impl EvidenceIndex for PgEvidenceIndex {
     }
 
     async fn hold_unused(&self, content: ContentAddress) -> Result<Option<Box<dyn UnusedContent>>, StoreError> {
-        let mut transaction = self.pool.begin().await.map_err(store_error)?;
+        let mut transaction = begin(&self.pool).await.map_err(store_error)?;
         // The row is written if there is none and deleted again, both uncommitted: whoever attaches this content writes
         // the same row, and waits on it for the end of this transaction.
         let inserted = sqlx::query!(

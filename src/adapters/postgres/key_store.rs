@@ -8,6 +8,7 @@ use time::OffsetDateTime;
 
 use super::case_row::hash32;
 use super::error::{store_error, unreadable};
+use super::transaction::begin;
 use crate::application::ports::StoreError;
 use crate::application::ports::key_store::{KeyRecord, KeyStore};
 
@@ -30,7 +31,7 @@ impl KeyStore for PgKeyStore {
     async fn find(&self, prefix: &str) -> Result<Option<KeyRecord>, StoreError> {
         // Two steps in one transaction: the key by its prefix (the policy `lookup_by_prefix`), then its principal and
         // tenant under the tenant that the key names.
-        let mut transaction = self.pool.begin().await.map_err(store_error)?;
+        let mut transaction = begin(&self.pool).await.map_err(store_error)?;
         let key = sqlx::query!(
             "WITH context AS MATERIALIZED (SELECT set_config('docket.api_key_prefix', $1, true) IS NOT NULL AS ready)
              SELECT tenant_id, id, principal_id, secret_hash, scopes, expires_at, revoked_at,

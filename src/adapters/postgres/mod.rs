@@ -54,6 +54,7 @@ pub mod server_statistics;
 pub mod tenancy_reader;
 pub mod tenancy_row;
 pub mod tenancy_store;
+pub mod transaction;
 pub mod usage_ledger;
 pub mod wakeup_channel;
 

@@ -9,6 +9,7 @@ use moka::sync::Cache;
 use sqlx::PgPool;
 
 use super::error::{store_error, unreadable};
+use super::transaction::begin;
 use crate::application::ports::StoreError;
 use crate::application::ports::case_reader::Viewer;
 use crate::application::ports::passage_index::{Found, Method, Nearest, PassageFilter, PassageIndex};
@@ -88,7 +89,7 @@ impl PgPassageIndex {
 
     /// The graph's settings hold for one transaction. Iterative scans go on until enough of what it finds may be seen.
     async fn by_graph(&self, viewer: Viewer, asked: &Asked) -> Result<Vec<(ChunkId, f64)>, StoreError> {
-        let mut transaction = self.pool.begin().await.map_err(store_error)?;
+        let mut transaction = begin(&self.pool).await.map_err(store_error)?;
         sqlx::query!(
             "SELECT set_config('docket.tenant', $1, true) AS tenant, set_config('hnsw.ef_search', $2, true) AS ef,
                     set_config('hnsw.iterative_scan', 'relaxed_order', true) AS iterative",

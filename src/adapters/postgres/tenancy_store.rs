@@ -19,6 +19,7 @@ use super::job_hint::JobHint;
 use super::job_store;
 use super::lane::Lane;
 use super::tenancy_reader as reader;
+use super::transaction::begin;
 use crate::application::ports::StoreError;
 use crate::application::ports::case_store::{AnswerToStore, CaseStore, KeyScope, StoredAnswer};
 use crate::application::ports::tenancy_store::{Effect, TenancyCommit, TenancyStore, TenancyWrite};
@@ -98,7 +99,7 @@ impl PgTenancyStore {
     /// The answer under the acting tenant, then everything else under the tenant acted upon. Whatever ends early rolls
     /// the whole transaction back when it is dropped.
     async fn commit_in_transaction(&self, write: &TenancyWrite) -> Result<TenancyCommit, sqlx::Error> {
-        let mut transaction = self.pool.begin().await?;
+        let mut transaction = begin(&self.pool).await?;
         enter(&mut transaction, write.acting_tenant).await?;
         if let Some(answer) = &write.answer {
             if !lock(&mut transaction, write.acting_tenant, answer).await? {
