@@ -1,0 +1,1 @@
+"""The pages of Grafana, one module each; scripts/dashboards.py writes them."""
