@@ -2,7 +2,7 @@
 
 use metrics::Unit;
 
-use super::metrics::{Kind, Metric};
+use super::metrics::{Kind, Metric, metric};
 
 /// Whether a part of `/readyz` is up.
 pub const DEPENDENCY_UP: &str = "docket_dependency_up";
@@ -28,16 +28,6 @@ pub const DATABASE_BYTES: &str = "docket_postgres_database_bytes";
 pub const DISK_FREE: &str = "docket_data_dir_free_bytes";
 /// Room for files.
 pub const DISK_SIZE: &str = "docket_data_dir_size_bytes";
-
-const fn metric(
-    name: &'static str,
-    kind: Kind,
-    unit: Unit,
-    help: &'static str,
-    labels: &'static [&'static str],
-) -> Metric {
-    Metric { name, kind, unit, help, labels }
-}
 
 /// Every metric of what the service stands on.
 pub const METRICS: &[Metric] = &[

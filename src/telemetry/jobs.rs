@@ -2,7 +2,7 @@
 
 use metrics::Unit;
 
-use super::metrics::{Kind, Metric};
+use super::metrics::{Kind, Metric, metric};
 
 /// Attempts that ended.
 pub const JOB_ATTEMPTS: &str = "docket_job_attempts_total";
@@ -26,16 +26,6 @@ pub const LEASES_LOST: &str = "docket_job_leases_lost_total";
 pub const JOBS_REAPED: &str = "docket_jobs_reaped_total";
 /// Jobs handed back by this process when it stopped.
 pub const JOBS_HANDED_BACK: &str = "docket_jobs_handed_back_total";
-
-const fn metric(
-    name: &'static str,
-    kind: Kind,
-    unit: Unit,
-    help: &'static str,
-    labels: &'static [&'static str],
-) -> Metric {
-    Metric { name, kind, unit, help, labels }
-}
 
 /// Every metric of the queue.
 pub const METRICS: &[Metric] = &[

@@ -45,6 +45,17 @@ pub struct Metric {
     pub labels: &'static [&'static str],
 }
 
+/// A metric, in one line where it fits.
+pub(super) const fn metric(
+    name: &'static str,
+    kind: Kind,
+    unit: Unit,
+    help: &'static str,
+    labels: &'static [&'static str],
+) -> Metric {
+    Metric { name, kind, unit, help, labels }
+}
+
 /// Duration of HTTP requests until the head of the answer.
 pub const HTTP_DURATION: &str = "http_server_request_duration_seconds";
 /// Requests being worked on.

@@ -2,7 +2,7 @@
 
 use metrics::Unit;
 
-use super::metrics::{Kind, Metric};
+use super::metrics::{Kind, Metric, metric};
 
 /// Calls that ended.
 pub const PLUGIN_CALLS: &str = "docket_plugin_calls_total";
@@ -14,16 +14,6 @@ pub const PLUGIN_QUEUE: &str = "docket_plugin_queue";
 pub const PLUGIN_WORKERS_REPLACED: &str = "docket_plugin_workers_replaced_total";
 /// What plugins count.
 pub const PLUGIN_EVENTS: &str = "docket_plugin_events_total";
-
-const fn metric(
-    name: &'static str,
-    kind: Kind,
-    unit: Unit,
-    help: &'static str,
-    labels: &'static [&'static str],
-) -> Metric {
-    Metric { name, kind, unit, help, labels }
-}
 
 /// Every metric of plugins.
 pub const METRICS: &[Metric] = &[

@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 use docket_domain::case::Case;
 use docket_domain::ids::{CaseId, EvidenceId, LinkId, NoteId, PrincipalId, TenantId};
-use sqlx::{AssertSqlSafe, PgConnection, PgPool, Postgres, Transaction};
+use sqlx::{PgConnection, PgPool, Postgres, Transaction};
 
 use super::case_list_query::{self, Page, Reach};
 use super::case_loader::CaseLoader;

@@ -18,6 +18,7 @@ use super::error::{broken_constraint, store_error};
 use super::job_hint::JobHint;
 use super::job_store;
 use super::lane::Lane;
+use super::remember::remember;
 use super::tenancy_reader as reader;
 use super::transaction::begin;
 use crate::application::ports::StoreError;
@@ -151,32 +152,6 @@ async fn lock(connection: &mut PgConnection, tenant: TenantId, answer: &AnswerTo
         .fetch_one(connection)
         .await?;
     Ok(row.free)
-}
-
-async fn remember(
-    connection: &mut PgConnection,
-    tenant: TenantId,
-    answer: &AnswerToStore,
-    now: OffsetDateTime,
-) -> Result<(), sqlx::Error> {
-    sqlx::query!(
-        "INSERT INTO docket.idempotency_keys
-             (tenant_id, principal_id, key, fingerprint, status, etag, location, body, created_at, expires_at)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
-        tenant.0,
-        answer.principal_id.0,
-        answer.key.as_str(),
-        &answer.fingerprint.0[..],
-        i16::try_from(answer.rendered.status).unwrap_or(500),
-        answer.rendered.etag,
-        answer.rendered.location,
-        answer.rendered.body,
-        now,
-        answer.expires_at
-    )
-    .execute(connection)
-    .await?;
-    Ok(())
 }
 
 async fn insert_tenant(connection: &mut PgConnection, tenant: &Tenant) -> Result<(), sqlx::Error> {

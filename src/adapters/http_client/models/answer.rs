@@ -138,10 +138,15 @@ pub(super) mod tests {
 
     use super::*;
 
+    /// What every provider's JSON is made of.
+    const COMMON: &[&str] =
+        &["{", "}", "[", "]", ",", ":", "null", "18446744073709551615", "-1", "\"usage\":", "\"x\""];
+
     /// Pieces of what providers send, put together wrongly.
     pub(in super::super) fn nonsense(words: &'static [&'static str]) -> impl Strategy<Value = String> {
         let word = proptest::sample::select(words).prop_map(str::to_owned);
-        let piece = prop_oneof![4 => word, 1 => "[\\[\\]{},:\"0-9a-z]{0,3}", 1 => "\\PC{0,4}"];
+        let common = proptest::sample::select(COMMON).prop_map(str::to_owned);
+        let piece = prop_oneof![2 => word, 2 => common, 1 => "[\\[\\]{},:\"0-9a-z]{0,3}", 1 => "\\PC{0,4}"];
         proptest::collection::vec(piece, 0..12).prop_map(|pieces| pieces.concat())
     }
 
