@@ -20,6 +20,8 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 use crate::adapters::embedding::OnnxEmbedder;
+use crate::adapters::http_client::GuardedResolver;
+use crate::adapters::http_client::guarded_resolver::Lookup;
 use crate::adapters::object_store::{S3Settings, open as open_store};
 use crate::adapters::postgres::health::{DatabaseProbe, RowSecurityProbe};
 use crate::adapters::postgres::open::{OpenDatabase, OpenSettings, open};
@@ -73,6 +75,8 @@ pub struct Parts {
     pub wakeups: Wakeups,
     /// Where events go inside the house, besides what the configuration names.
     pub sinks: Vec<Arc<dyn EventSink>>,
+    /// How the names of webhook endpoints are looked up.
+    pub lookup: Lookup,
     embedding: Arc<OnceLock<Arc<OnnxEmbedder>>>,
     words: Words,
     plugin_pool: Arc<OnceLock<Arc<PluginPool>>>,
@@ -87,7 +91,8 @@ impl Parts {
         let calendars = Calendars::new(Arc::new(PgCalendarStore::new(pool.clone())), CALENDAR_AGE);
         let (wakeups, embedding) = (Wakeups::default(), Arc::default());
         let (words, plugin_pool) = (Words::default(), Arc::default());
-        Self { clock, cases, calendars, wakeups, sinks: Vec::new(), embedding, words, plugin_pool, pool, lane }
+        let (sinks, lookup) = (Vec::new(), GuardedResolver::system_lookup());
+        Self { pool, lane, clock, cases, calendars, wakeups, sinks, lookup, embedding, words, plugin_pool }
     }
 
     /// The one way to write cases.

@@ -3,6 +3,12 @@
 
 #[path = "support/mod.rs"]
 mod database_support;
+#[path = "command_line/ground.rs"]
+mod ground;
+#[path = "command_line/outbox.rs"]
+mod outbox;
+#[path = "support/receiver.rs"]
+mod receiver;
 #[path = "command_line/tenancy.rs"]
 mod tenancy;
 

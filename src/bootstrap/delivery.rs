@@ -36,7 +36,8 @@ pub(super) fn guard(config: &Config) -> SenderSettings {
 impl Parts {
     /// What posts signed messages.
     pub fn sending(&self, config: &Config) -> anyhow::Result<Sending> {
-        let sender = HttpWebhookSender::new(guard(config));
+        let settings = SenderSettings { lookup: self.lookup.clone(), ..guard(config) };
+        let sender = HttpWebhookSender::new(settings);
         let sender = sender.context("cannot set up the client of webhooks")?;
         let sealer = AesSealer::new(&seal_key(config)?).context("cannot use the key of webhook secrets")?;
         Ok(Sending { sender: Arc::new(sender), sealer: Arc::new(sealer), clock: self.clock.clone() })

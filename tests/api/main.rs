@@ -38,4 +38,5 @@ mod rate_limits;
 mod roles;
 mod tenancy;
 mod visibility;
+mod webhook_faults;
 mod webhooks;

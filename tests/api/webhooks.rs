@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use crate::receiver::{Manner, Received, Receiver};
 use crate::support::{Answer, TestApp};
 
-fn local(config: &mut Config) {
+pub fn local(config: &mut Config) {
     config.server.role = ProcessRole::All;
     config.webhooks.allowed_networks = vec!["127.0.0.0/8".parse().unwrap()];
     config.webhooks.allow_http = true;
@@ -19,7 +19,7 @@ async fn start() -> (TestApp, Receiver) {
     (TestApp::start_with(local).await, Receiver::start().await)
 }
 
-async fn register(app: &TestApp, url: &str) -> Value {
+pub async fn register(app: &TestApp, url: &str) -> Value {
     let answer = app.post("/v1/webhooks", Role::Admin, &json!({"name": "desk", "url": url})).await;
     assert_eq!(answer.status, 201, "{}", answer.text);
     answer.json()
@@ -31,7 +31,7 @@ async fn log_of(app: &TestApp, endpoint: &Value) -> Vec<Value> {
 }
 
 /// Waits until the log holds so many attempts.
-async fn attempts(app: &TestApp, endpoint: &Value, number: usize) -> Vec<Value> {
+pub async fn attempts(app: &TestApp, endpoint: &Value, number: usize) -> Vec<Value> {
     for _ in 0..1_000 {
         let log = log_of(app, endpoint).await;
         if log.len() >= number {

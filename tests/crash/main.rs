@@ -6,6 +6,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::disallowed_methods, clippy::too_many_lines)]
 #![allow(clippy::print_stdout, clippy::print_stderr)]
 
+mod backlog;
 mod forged_tokens;
 mod forgeries;
 mod fuzz_api;
@@ -29,6 +30,7 @@ mod same_key;
 mod seeded_faults;
 mod shared_connections;
 mod ssrf;
+mod stream_stop;
 mod support;
 mod tenant_matrix;
 mod terminated;

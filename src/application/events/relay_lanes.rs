@@ -18,6 +18,8 @@ use crate::telemetry::delivery;
 
 /// Events that become deliveries in one step.
 const FAN_OUT: u32 = 500;
+/// Such steps of one turn, so that a tenant with a great backlog keeps no other waiting.
+const FAN_OUT_STEPS: u32 = 8;
 /// How often a settlement is tried when the store fails; afterwards the lease ends and the event is sent again.
 const SETTLE_TRIES: u32 = 5;
 
@@ -31,14 +33,25 @@ struct Tried {
 
 impl Relay {
     /// Whether the tenant has endpoints at all.
+    ///
+    /// Writing deliveries and sending them take turns, so that however much waits, the first of it leaves at once.
     pub(super) async fn lane_turn(&self, tenant: TenantId, stop: &CancellationToken) -> Result<bool, StoreError> {
         let parts = &self.0;
-        let has_endpoints = loop {
-            match parts.store.fan_out(tenant, FAN_OUT).await? {
-                Some(FAN_OUT) if !stop.is_cancelled() => {}
-                other => break other.is_some(),
+        for _ in 0..FAN_OUT_STEPS {
+            let passed = parts.store.fan_out(tenant, FAN_OUT).await?;
+            self.claim_due(tenant, stop).await?;
+            if passed != Some(FAN_OUT) {
+                return Ok(passed.is_some() || !parts.sinks.is_empty());
             }
-        };
+        }
+        // There is more: other tenants first.
+        parts.lanes.ask(Turn::Lanes(tenant));
+        Ok(true)
+    }
+
+    /// Claims what is due and sends it, as long as there is room.
+    async fn claim_due(&self, tenant: TenantId, stop: &CancellationToken) -> Result<(), StoreError> {
+        let parts = &self.0;
         while !stop.is_cancelled() {
             let free = u32::try_from(parts.places.available_permits()).unwrap_or(u32::MAX);
             if free == 0 {
@@ -59,7 +72,7 @@ impl Relay {
                 break;
             }
         }
-        Ok(has_endpoints || !parts.sinks.is_empty())
+        Ok(())
     }
 
     /// Sends one head and settles its lane.

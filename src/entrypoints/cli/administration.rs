@@ -7,7 +7,7 @@ use console::style;
 use docket_domain::ids::TenantId;
 use docket_domain::principal::Actor;
 use docket_domain::tenancy::{LABEL_MAX, Tenant};
-use docket_domain::text::required_line;
+use docket_domain::text::{REASON_MAX, required_line, required_prose};
 use serde_json::{Value, json};
 use time::format_description::well_known::Rfc3339;
 use time::macros::format_description;
@@ -162,6 +162,11 @@ pub fn minute(at: Option<OffsetDateTime>) -> String {
 /// Reads a name or label from the command line.
 pub fn label(text: &str) -> Result<String, String> {
     required_line(text, LABEL_MAX).map_err(|error| error.to_string())
+}
+
+/// Reads a reason from the command line.
+pub fn reason(text: &str) -> Result<String, String> {
+    required_prose(text, REASON_MAX).map_err(|error| error.to_string())
 }
 
 /// Reads a length of time: a whole number with m, h or d.

@@ -6,7 +6,7 @@ use serde_json::json;
 use uuid::Uuid;
 
 use super::Failure;
-use super::administration::{Desk, JsonAnswer, answer, at_desk, failed, minute, print_json, table};
+use super::administration::{Desk, JsonAnswer, answer, at_desk, failed, minute, print_json, reason, table};
 use crate::application::ports::delivery_log::{LaneFilter, WaitingLane};
 use crate::application::webhooks::outbox::OutboxAct;
 use crate::config::Loaded;
@@ -79,7 +79,7 @@ enum What {
         #[arg(long, value_name = "ID")]
         event: Uuid,
         /// Why; kept in the audit trail
-        #[arg(long, value_name = "TEXT")]
+        #[arg(long, value_name = "TEXT", value_parser = reason)]
         reason: String,
     },
 }

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use docket::adapters::http_client::guarded_resolver::Lookup;
 use docket::adapters::postgres::{self, pool::PoolSettings};
 use docket::adapters::system::secret_file::random_bytes;
 use docket::application::ports::Clock;
@@ -49,15 +50,20 @@ impl TestApp {
 
     /// Starts with a changed configuration.
     pub async fn start_with(change: impl FnOnce(&mut Config)) -> Self {
-        Self::start_by(None, change).await
+        Self::start_by(None, None, change).await
     }
 
     /// Starts under a clock of the test's own.
     pub async fn start_at(clock: Arc<dyn Clock>) -> Self {
-        Self::start_by(Some(clock), |_| {}).await
+        Self::start_by(Some(clock), None, |_| {}).await
     }
 
-    async fn start_by(clock: Option<Arc<dyn Clock>>, change: impl FnOnce(&mut Config)) -> Self {
+    /// Starts with names of webhook endpoints looked up by the test.
+    pub async fn start_looking_up(lookup: Lookup, change: impl FnOnce(&mut Config)) -> Self {
+        Self::start_by(None, Some(lookup), change).await
+    }
+
+    async fn start_by(clock: Option<Arc<dyn Clock>>, lookup: Option<Lookup>, change: impl FnOnce(&mut Config)) -> Self {
         let database = TestDatabase::new().await;
         let pool = postgres::connect(&PoolSettings {
             url: database.app_url(),
@@ -87,6 +93,7 @@ impl TestApp {
         let shutdown = CancellationToken::new();
         let mut parts = bootstrap::Parts::from_pool(pool.clone());
         parts.clock = clock.unwrap_or(parts.clock);
+        parts.lookup = lookup.unwrap_or(parts.lookup);
         tokio::spawn(bootstrap::run(config.clone(), parts.clone(), listener, shutdown.clone()));
         let client = reqwest::Client::builder().tcp_nodelay(true).build().unwrap();
         Self {
