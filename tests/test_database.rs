@@ -49,3 +49,18 @@ async fn a_database_is_dropped_with_its_value_even_while_somebody_is_connected()
     assert_eq!(left, 0);
     drop(lingering);
 }
+
+#[tokio::test]
+async fn an_owner_whose_search_path_begins_with_the_schema_of_the_service_migrates_only_once() {
+    // So it is for a role that is called docket: "$user" stands first in PostgreSQL's usual search path.
+    let database = TestDatabase::new().await;
+    let applied = "SELECT count(*) FROM public._sqlx_migrations";
+    let before = count(&database.superuser_url(), applied).await;
+    let url = database.superuser_url();
+    let separator = if url.contains('?') { '&' } else { '?' };
+    let owner = format!("{url}{separator}options=-csearch_path%3Ddocket%2Cpublic");
+    docket::adapters::postgres::migrate(&owner).await.expect("nothing is left to be done");
+    assert_eq!(count(&database.superuser_url(), applied).await, before);
+    let strays = "SELECT count(*) FROM pg_class WHERE relname = '_sqlx_migrations'";
+    assert_eq!(count(&database.superuser_url(), strays).await, 1);
+}

@@ -80,8 +80,12 @@ pub async fn observe(pool: PgPool) {
 }
 
 /// Applies the migrations that are missing, under the migrator's own advisory lock. The URL names the owner of the tables.
+///
+/// The migrator's own table is unqualified and belongs in `public`. With PostgreSQL's usual search path an owner that is called
+/// `docket` would find the schema of that name first once it exists, miss the table and migrate again.
 pub async fn migrate(url: &str) -> Result<(), StoreError> {
-    let pool = PgPoolOptions::new().max_connections(1).connect(url).await.map_err(store_error)?;
+    let options = PgConnectOptions::from_str(url).map_err(store_error)?.options([("search_path", "public")]);
+    let pool = PgPoolOptions::new().max_connections(1).connect_with(options).await.map_err(store_error)?;
     let result = sqlx::migrate!("./migrations").run(&pool).await;
     pool.close().await;
     result.map_err(StoreError::internal)
