@@ -20,8 +20,10 @@ STEP := scripts/step.sh
 CARGO_DENY := 0.20.2
 CARGO_LLVM_COV := 0.9.1
 CARGO_MUTANTS := 27.1.0
-# And by Go.
+# And by Go. Jaeger 2.13.0 is the module's v1.76.0.
 K6 := 1.8.1
+COMPOSE := 2.40.3
+JAEGER := 1.76.0
 
 ##@ Use
 .PHONY: help
@@ -160,6 +162,19 @@ slo-rules: ## Write the recording rules anew from deploy/slo.json
 dashboards: ## Write the dashboards anew from scripts/dashboards.py
 	@$(PYTHON) scripts/dashboards.py
 
+.PHONY: dashboards-test
+dashboards-test: doctor $(VENV)/.runtime $(VENV)/.models $(VENV)/.dev release ## Ask a real Prometheus for every panel and rule (needs prometheus, nats-server)
+	@DOCKET=$${DOCKET:-$(TARGET)/release/docket} $(BIN)/python scripts/dashboards_test.py
+
+.PHONY: compose-test
+compose-test: $(VENV)/.runtime $(VENV)/.dev compose-tools ## Bring up docker-compose.yml, load it, kill a gateway, take it down (DOCKET_BINARY: packs it instead of compiling)
+	@$(BIN)/python scripts/compose_test.py
+
+.PHONY: compose-tools
+compose-tools: ## Where Go is: build docker compose if it is missing, and the collector and Jaeger for the stand-ins
+	@docker compose version >/dev/null 2>&1 || $(MAKE) .tools/bin/docker-compose
+	@$(MAKE) .tools/bin/otelcol .tools/bin/jaeger
+
 .PHONY: drills
 drills: doctor $(VENV)/.runtime release ## Break a service in every way that has a drill, and follow the runbooks
 	@PATH="$(CURDIR)/$(BIN):$$PATH" $(TARGET)/release/docket drill --all
@@ -245,6 +260,26 @@ $(VENV)/.bench: requirements/bench.txt | $(VENV)/.created $(VENV)/.dev
 	  echo "Building k6 $(K6) into .tools (two minutes, once)"; \
 	  GOBIN=$(CURDIR)/$(@D) go install go.k6.io/k6@v$(K6); \
 	elif ! command -v k6 >/dev/null; then echo "Go and k6 are missing: see loadtest/README.md"; fi
+
+# Programs of other projects that `go install` refuses, because their modules exclude versions: built where Go keeps their source.
+define go_tool
+.tools/bin/$(1):
+	@mkdir -p $$(@D)
+	@if command -v go >/dev/null; then \
+	  echo "Building $(1) into .tools (some minutes, once)"; \
+	  source=$$$$(cd "$$$$(mktemp -d)" && go mod download -json $(2)@v$(3) | sed -n 's/.*"Dir": "\(.*\)",*/\1/p') && \
+	  cd "$$$$source" && go build -mod=readonly -o $(CURDIR)/$$@ $(4); \
+	else echo "Go is missing: $(1) is left out"; fi
+endef
+$(eval $(call go_tool,docker-compose,github.com/docker/compose/v2,$(COMPOSE),./cmd))
+$(eval $(call go_tool,jaeger,github.com/jaegertracing/jaeger,$(JAEGER),./cmd/jaeger))
+
+.tools/bin/otelcol: deploy/standins/collector/main.go deploy/standins/collector/go.mod
+	@mkdir -p $(@D)
+	@if command -v go >/dev/null; then \
+	  echo "Building the collector into .tools (some minutes, once)"; \
+	  cd deploy/standins/collector && go build -o $(CURDIR)/$@ .; \
+	else echo "Go is missing: the collector is left out"; fi
 
 # One rule for each pinned cargo tool; a tool of the right version is not built again.
 define cargo_tool

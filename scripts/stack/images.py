@@ -131,6 +131,11 @@ def stand_ins(engine: Engine, wanted: list[str]) -> dict[str, str]:
 
 def gateway(engine: Engine, tag: str, binary: Path | None, python: str | None) -> None:
     """Builds the gateway's image by its Dockerfile, or packs a binary that is compiled already."""
+    if python is not None and binary is None:
+        raise CannotGoOnError(
+            "the compiler's image cannot be pulled",
+            "run `make release`, then with DOCKET_BINARY=target/release/docket again",
+        )
     arguments = {} if python is None else {"PYTHON_IMAGE": python}
     if binary is not None:
         packed = STATE / "program.tar"

@@ -109,6 +109,8 @@ def scene(docket: Path, folder: Path) -> Generator[Scene]:
     nats = program("nats-server", "Debian: apt install nats-server")
     ports = {name: free_port() for name in ("docket", "prometheus", "nats", "register")}
     address = {name: f"127.0.0.1:{port}" for name, port in ports.items()}
+    receiver = ThreadingHTTPServer(("127.0.0.1", 0), Receiver)
+    threading.Thread(target=receiver.serve_forever, daemon=True).start()
     environment = {
         "DOCKET_DATA_DIR": str(folder / "data"),
         "DOCKET_SERVER__BIND": address["docket"],
@@ -117,11 +119,15 @@ def scene(docket: Path, folder: Path) -> Generator[Scene]:
         "DOCKET_WEBHOOKS__ALLOWED_NETWORKS": '["127.0.0.0/8"]',
         "DOCKET_WEBHOOKS__ALLOW_HTTP": "true",
         "DOCKET_TELEMETRY__LOG_FORMAT": "json",
+        # A provider that is out of order, so that there are retries and fallbacks; workers that are soon replaced.
+        "DOCKET_MODELS__CHAIN": '["compatible", "offline"]',
+        "DOCKET_MODELS__COMPATIBLE__BASE_URL": f"http://127.0.0.1:{receiver.server_port}/v1",
+        "DOCKET_MODELS__COMPATIBLE__MODEL": "broken",
+        "DOCKET_MODELS__PRICES": '["broken=1/1/1/1"]',
+        "DOCKET_PLUGINS__RECYCLE_AFTER": "2",
         "VIRTUAL_ENV": str(PROJECT / ".venv"),
     }
     configuration = write_configuration(folder, {"docket": address["docket"], "prometheus": address["prometheus"]})
-    receiver = ThreadingHTTPServer(("127.0.0.1", 0), Receiver)
-    threading.Thread(target=receiver.serve_forever, daemon=True).start()
     watch = [prometheus, f"--config.file={configuration}", f"--storage.tsdb.path={folder / 'series'}"]
     watch.append(f"--web.listen-address={address['prometheus']}")
     broker = [

@@ -125,9 +125,8 @@ pub fn install() -> Result<PrometheusHandle, MetricsError> {
         let handle = builder.install_recorder().map_err(|error| error.to_string())?;
         for (_, metrics) in super::catalogue::PARTS {
             describe(metrics);
+            begin_at_zero(metrics);
         }
-        // From the first scrape on, so that the first one is seen as an increase.
-        metrics::counter!(super::dependencies::POOL_TIMEOUTS).absolute(0);
         Ok(handle)
     };
     HANDLE.get_or_init(build).clone().map_err(MetricsError)
@@ -154,6 +153,17 @@ pub fn describe(metrics: &[Metric]) {
     }
 }
 
+/// Shows counters without labels from the first scrape on: otherwise the first event would make the series appear, and a rate
+/// sees only what changes. Left out is what others count, the database server and the kernel: there a nought would be wrong.
+fn begin_at_zero(metrics: &[Metric]) {
+    let of_others = |name: &str| name == super::dependencies::DEADLOCKS || name.starts_with("process_");
+    for Metric { name, kind, labels, .. } in metrics {
+        if *kind == Kind::Counter && labels.is_empty() && !of_others(name) {
+            metrics::counter!(*name).absolute(0);
+        }
+    }
+}
+
 /// Everything measured, in Prometheus' text format 0.0.4; empty before [`install`].
 pub fn render() -> String {
     let mut text =
@@ -171,5 +181,24 @@ pub async fn upkeep() {
         if let Some(Ok(handle)) = HANDLE.get() {
             handle.run_upkeep();
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn a_counter_without_labels_is_there_before_it_counts_unless_others_count_it() {
+        install().unwrap();
+        let text = render();
+        for name in
+            [super::super::jobs::JOBS_FENCED, super::super::delivery::FENCED, super::super::dependencies::POOL_TIMEOUTS]
+        {
+            assert!(text.contains(&format!("\n{name} 0\n")), "{name}");
+        }
+        assert!(!text.contains(&format!("\n{} 0\n", super::super::dependencies::DEADLOCKS)));
+        assert_eq!(text.matches("\nprocess_cpu_seconds_total ").count(), 1);
     }
 }
