@@ -11,7 +11,8 @@ use futures::StreamExt;
 use sha2::{Digest, Sha256};
 use tokio::sync::{OwnedSemaphorePermit, mpsc};
 use tokio::time::Instant;
-use tracing::Instrument;
+use tracing::field::Empty;
+use tracing::{Instrument, Span};
 use uuid::Uuid;
 
 use super::answer::{Answer, AnswerEvent, AnswerModel, AnswerUsage, CheckedText, StageTimes};
@@ -163,6 +164,7 @@ impl Work {
         drop(self.place);
     }
 
+    #[tracing::instrument(name = "answer", skip_all, fields(verdict = Empty, citations = Empty))]
     async fn make(&self, asked_at: time::OffsetDateTime, deadline: Instant) -> Result<Answer, Stopped> {
         let began = Instant::now();
         let query = PassageQuery {
@@ -196,6 +198,9 @@ impl Work {
             stages,
             created_at: asked_at,
         };
+        let span = Span::current();
+        span.record("verdict", answer.verdict.as_str());
+        span.record("citations", answer.citations.len());
         self.keep(&answer, &passages).await?;
         Ok(answer)
     }

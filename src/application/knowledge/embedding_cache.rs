@@ -7,6 +7,8 @@ use std::sync::Arc;
 use docket_domain::ids::TenantId;
 use moka::sync::Cache;
 use sha2::{Digest, Sha256};
+use tracing::Span;
+use tracing::field::Empty;
 
 use crate::application::ports::Embedder;
 use crate::application::ports::embedder::{EmbedderError, Urgency};
@@ -33,9 +35,12 @@ impl EmbeddingCache {
     }
 
     /// The vector of a question.
+    #[tracing::instrument(name = "embed", skip_all, fields(cached = Empty))]
     pub async fn question(&self, tenant: TenantId, text: &str) -> Result<Arc<[f32]>, EmbedderError> {
         let key = (tenant, Sha256::digest(text.as_bytes()).into());
-        if let Some(known) = self.vectors.get(&key) {
+        let known = self.vectors.get(&key);
+        Span::current().record("cached", known.is_some());
+        if let Some(known) = known {
             metrics::counter!(EMBEDDING_CACHE, "outcome" => "hit").increment(1);
             return Ok(known);
         }

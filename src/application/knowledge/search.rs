@@ -46,6 +46,7 @@ pub struct SearchPassages {
 
 impl SearchPassages {
     /// Searches. Needs the scope `knowledge:read`; a collection that is not there is `NotFound`.
+    #[tracing::instrument(name = "search", skip_all)]
     pub async fn search(&self, caller: &Caller, order: &SearchOrder) -> Result<SearchResult, UseCaseError> {
         caller.require_scope(Scope::KnowledgeRead)?;
         let actor = &caller.actor;
@@ -93,6 +94,7 @@ impl SearchPassages {
         Ok(SearchResult { hits, stages: stages.0, method, degraded })
     }
 
+    #[tracing::instrument(name = "search.keywords", skip_all)]
     async fn by_words(
         &self,
         viewer: Viewer,
@@ -108,6 +110,7 @@ impl SearchPassages {
     }
 
     /// Without the model the words must do, and the answer says so.
+    #[tracing::instrument(name = "search.meaning", skip_all)]
     async fn by_meaning(
         &self,
         viewer: Viewer,
@@ -157,6 +160,7 @@ impl SearchPassages {
     }
 
     /// Late interaction over the first candidates, mixed with the order before.
+    #[tracing::instrument(name = "search.rerank", skip_all)]
     async fn rerank(&self, query: &str, hits: &mut Vec<Hit>, stages: &mut Stages) -> Result<(), StoreError> {
         let began = Instant::now();
         let mut texts: Vec<String> = vec![query.to_owned()];
