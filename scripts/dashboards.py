@@ -20,13 +20,14 @@ from dashboard_pages.models import MODELS
 from dashboard_pages.overview import OVERVIEW
 from dashboard_pages.plugins import PLUGINS
 from dashboard_pages.postgres import POSTGRES
+from dashboard_pages.retrieval import RETRIEVAL
 from dashboard_pages.work import WORK
 
 DASHBOARDS = Path(__file__).resolve().parents[1] / "deploy" / "grafana" / "dashboards"
 SOURCE = {"type": "prometheus", "uid": "prometheus"}
 
 
-ALL = (OVERVIEW, POSTGRES, WORK, MODELS, PLUGINS)
+ALL = (OVERVIEW, POSTGRES, WORK, RETRIEVAL, MODELS, PLUGINS)
 
 
 def panels(dashboard: Dashboard) -> list[dict[str, Any]]:

@@ -15,6 +15,7 @@ import math
 import os
 import re
 import tempfile
+import time
 import urllib.parse
 from dataclasses import dataclass
 from pathlib import Path
@@ -80,9 +81,15 @@ def judge(at: Scene, checks: Checks) -> None:
     """Asks everything and compares with the list of what may be silent."""
     allowed: dict[str, str] = json.loads(SILENT.read_text(encoding="utf-8"))
     queries = of_panels() + of_rules()
-    # The last samples of the load must have been scraped, and the rules judged on them.
-    found = {query.where: values(at, query.expression) for query in queries}
-    empty = [where for where, count in found.items() if count == 0]
+    # A rate needs two samples and a recorded series waits for its group: what is empty is asked again for a while.
+    found: dict[str, int] = {}
+    until = time.monotonic() + 30
+    while True:
+        found |= {query.where: values(at, query.expression) for query in queries if not found.get(query.where)}
+        empty = [where for where, count in found.items() if count == 0]
+        if set(empty) <= set(allowed) or time.monotonic() > until:
+            break
+        time.sleep(2)
     for where in empty:
         print(f"  {'-' if where in allowed else '✗'} {where}: {allowed.get(where, 'gives nothing')}")
     surprising = [where for where in empty if where not in allowed]

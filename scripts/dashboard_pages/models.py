@@ -1,4 +1,4 @@
-"""Language models, retrieval and budgets."""
+"""Language models: calls, tokens and budgets."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ MODEL = "gen_ai_provider_name, gen_ai_request_model"
 
 MODELS = Dashboard(
     "models",
-    "docket: models and retrieval",
+    "docket: models and cost",
     {
         "Calls to language models": [
             Panel(
@@ -66,26 +66,6 @@ MODELS = Dashboard(
                 "1 while a breaker is open.",
                 "short",
                 {"{{gen_ai_provider_name}}": "max by (gen_ai_provider_name) (docket_model_breaker_open)"},
-            ),
-        ],
-        "Retrieval": [
-            Panel(
-                "Time of a batch in the embedding model, p99",
-                "For questions and for documents.",
-                "s",
-                {"{{lane}}": quantile(0.99, "docket_embedding_batch_seconds", "lane")},
-            ),
-            Panel(
-                "Stages of a search, p99",
-                "",
-                "s",
-                {"{{stage}}": quantile(0.99, "docket_search_stage_seconds", "stage")},
-            ),
-            Panel(
-                "Vectors of questions",
-                "Remembered or computed.",
-                "ops",
-                {"{{outcome}}": "sum by (outcome) (rate(docket_embedding_cache_total[5m]))"},
             ),
         ],
         "Budgets": [
