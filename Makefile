@@ -171,9 +171,9 @@ compose-test: $(VENV)/.runtime $(VENV)/.dev compose-tools ## Bring up docker-com
 	@$(BIN)/python scripts/compose_test.py
 
 .PHONY: compose-tools
-compose-tools: ## Where Go is: build docker compose if it is missing, and the collector and Jaeger for the stand-ins
+compose-tools: ## Where Go is: build docker compose if it is missing, and for the stand-ins the collector, Jaeger and k6
 	@docker compose version >/dev/null 2>&1 || $(MAKE) .tools/bin/docker-compose
-	@$(MAKE) .tools/bin/otelcol .tools/bin/jaeger
+	@$(MAKE) .tools/bin/otelcol .tools/bin/jaeger .tools/bin/k6
 
 .PHONY: drills
 drills: doctor $(VENV)/.runtime release ## Break a service in every way that has a drill, and follow the runbooks

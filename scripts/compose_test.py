@@ -28,7 +28,7 @@ TAG = "docket:compose-test"
 def prepare(stack: Stack, binary: Path | None, published: bool) -> list[str]:
     """Gets every image; gives the services that can be started."""
     stack.run("config", "--quiet")
-    wanted = {name: str(service["image"]) for name, service in stack.services("core", "observe").items()}
+    wanted = {name: str(service["image"]) for name, service in stack.services("core", "observe", "load").items()}
     others = {name: image for name, image in wanted.items() if name not in OF_DOCKET}
     named: dict[str, str] = {}
     python: str | None = None
@@ -47,7 +47,10 @@ def prepare(stack: Stack, binary: Path | None, published: bool) -> list[str]:
 
 def without(stack: Stack, left_out: set[str]) -> set[str]:
     """Those that cannot be started, and those that wait for them."""
-    needs = {name: set(service.get("depends_on") or {}) for name, service in stack.services("core", "observe").items()}
+    needs = {
+        name: set(service.get("depends_on") or {})
+        for name, service in stack.services("core", "observe", "load").items()
+    }
     while more := {name for name, needed in needs.items() if needed & left_out} - left_out:
         left_out = left_out | more
     return left_out
@@ -57,7 +60,7 @@ def prove(stack: Stack, services: list[str], checks: Checks, seconds: float) -> 
     """Everything that is looked at while it runs."""
     with step("starting"):
         stack.down()
-        stack.run("up", "--detach", "--no-build", *services)
+        stack.run("up", "--detach", "--no-build", *(name for name in services if name != "k6"))
         stack.wait_until_well()
         checks.that("every container is healthy", True, f"{len(stack.containers())} containers")
     url = f"http://127.0.0.1:{stack.ports['DOCKET_PORT']}"
@@ -70,6 +73,9 @@ def prove(stack: Stack, services: list[str], checks: Checks, seconds: float) -> 
         proofs.knowledge(checks, url, keys["supervisor"])
     with step("load, and a gateway killed in its midst"):
         proofs.load_and_kill(stack, checks, url, keys["reporter"], seconds)
+    if "k6" in services:
+        with step("k6"):
+            proofs.k6(stack, checks)
     with step("observed"):
         proofs.observed(stack, checks)
 

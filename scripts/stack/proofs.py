@@ -196,6 +196,22 @@ def knowledge(checks: Checks, url: str, key: str) -> None:
     checks.that("a question is answered with citations", True, str(answer["verdict"]))
 
 
+def k6(stack: Stack, checks: Checks) -> None:
+    """The load profile: the smoke test in its container, against the proxy; its report is in its volume."""
+    once = ["run", "--rm", "--no-deps", "--no-TTY"]
+    stack.run(*once, "--env", "DURATION=10s", "k6", "run", "--quiet", "--no-color", "/loadtest/smoke.js", check=False)
+    report = stack.run(*once, "--entrypoint", "cat", "k6", "/reports/smoke.md", check=False)
+    rows = {
+        row[0]: row for row in (line.strip("| ").split(" | ") for line in report.splitlines() if line.startswith("| `"))
+    }
+    right = [row[2] for name, row in rows.items() if name.startswith(("`wrong_answers", "`server_errors"))]
+    checks.that("k6 in its container: no answer is wrong, none is a 5xx", bool(right) and set(right) == {"yes"})
+    # Times are those of this machine, whatever else it does: they are told, not judged.
+    for name, row in rows.items():
+        if name.startswith("`http_req_waiting"):
+            print(f"  {name.strip('`')}: {row[1]} ms, kept: {row[2].strip('*').lower()}")
+
+
 def stopping(stack: Stack, checks: Checks) -> None:
     """SIGTERM is obeyed within the grace period."""
     stack.run("stop")
