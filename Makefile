@@ -195,6 +195,11 @@ load-all: doctor $(VENV)/.runtime .tools/bin/k6 release ## Run every load test b
 	@PATH="$(CURDIR)/$(BIN):$$PATH" DOCKET=$(TARGET)/release/docket \
 	  loadtest/run.sh smoke load idempotency search tenants spike stress
 
+.PHONY: overload
+overload: doctor $(VENV)/.runtime .tools/bin/k6 release ## Ask for ten times of what the service can do, for a minute
+	@PATH="$(CURDIR)/$(BIN):$$PATH" DOCKET=$(TARGET)/release/docket \
+	  DOCKET_SERVER__MAX_IN_FLIGHT=$${DOCKET_SERVER__MAX_IN_FLIGHT:-16} loadtest/run.sh overload
+
 .PHONY: soak
 soak: doctor $(VENV)/.runtime .tools/bin/k6 release ## Run ordinary use for an hour (DURATION=5m for less)
 	@PATH="$(CURDIR)/$(BIN):$$PATH" DOCKET=$(TARGET)/release/docket loadtest/run.sh soak

@@ -49,8 +49,17 @@ fi
 failed=()
 for scenario in "$@"; do
   echo "> k6 $scenario"
+  watcher=
+  if [ "$scenario" = soak ]; then
+    python3 loadtest/resources.py "$(sed -n 's/.*"url": "\(.*\)".*/\1/p' "$DOCKET_DEMO_FILE")" "$REPORT_DIR/soak.csv" &
+    watcher=$!
+  fi
   K6_WEB_DASHBOARD=true K6_WEB_DASHBOARD_PORT=-1 K6_WEB_DASHBOARD_PERIOD=1s K6_WEB_DASHBOARD_EXPORT=$REPORT_DIR/$scenario.html \
     K6_NO_USAGE_REPORT=true "$k6" run --quiet --no-color "loadtest/$scenario.js" || failed+=("$scenario")
+  if [ -n "$watcher" ]; then
+    kill -TERM "$watcher"
+    wait "$watcher" || failed+=("soak: resources")
+  fi
 done
 if [ "${#failed[@]}" -gt 0 ]; then
   echo "thresholds were crossed: ${failed[*]}"

@@ -146,7 +146,10 @@ impl Parts {
     pub fn signer(&self, config: &Config) -> anyhow::Result<Arc<dyn Signer>> {
         let path = &config.audit.signing_key_file;
         let opened = Ed25519Signer::open(path);
-        Ok(Arc::new(opened.with_context(|| format!("cannot keep the signing key in {}", path.display()))?))
+        let signer = opened.with_context(|| format!("cannot keep the signing key in {}", path.display()))?;
+        // The configuration was checked: each is 32 bytes.
+        let retired = config.audit.retired_keys.iter().filter_map(|key| hex::decode(key).ok()?.try_into().ok());
+        Ok(Arc::new(signer.with_retired(retired.collect())))
     }
 
     /// Where the bytes of evidence live.

@@ -43,6 +43,8 @@ pub enum Rule {
     Secret,
     /// A key as 64 hexadecimal digits that must never be shown, or empty.
     SecretKey,
+    /// A list of public keys, each 64 hexadecimal digits.
+    PublicKeys,
     /// A path; empty means the given name under `data_dir`.
     PathUnderDataDir(&'static str),
     /// Where evidence bytes live: `file:PATH`, `s3://BUCKET/PREFIX`, or empty for `evidence` under `data_dir`.
@@ -74,6 +76,7 @@ impl Rule {
             Self::SecretUrl(schemes) => format!("secret URL ({}), or empty", schemes.join(", ")),
             Self::Secret => "secret text, or empty".to_owned(),
             Self::SecretKey => "secret, 64 hexadecimal digits, or empty".to_owned(),
+            Self::PublicKeys => "list of keys of 64 hexadecimal digits".to_owned(),
             Self::PathUnderDataDir(name) => format!("path; empty means `{name}` under data_dir"),
             Self::Storage => "file:PATH or s3://BUCKET/PREFIX; empty means `evidence` under data_dir".to_owned(),
             Self::Networks => "list of IP addresses or CIDR networks".to_owned(),
@@ -99,7 +102,7 @@ impl Rule {
             Self::Integer { .. } => trimmed.parse::<u64>().map_or_else(|_| Value::from(text), Value::from),
             Self::Number { .. } => trimmed.parse::<f64>().map_or_else(|_| Value::from(text), Value::from),
             Self::Flag => trimmed.parse::<bool>().map_or_else(|_| Value::from(text), Value::from),
-            Self::Networks | Self::ListOf(_) | Self::Pairs(_) | Self::Prices => {
+            Self::Networks | Self::ListOf(_) | Self::Pairs(_) | Self::Prices | Self::PublicKeys => {
                 let list = trimmed.trim_start_matches('[').trim_end_matches(']');
                 let items = list.split(',').map(|item| item.trim().trim_matches('"')).filter(|item| !item.is_empty());
                 Value::from(items.map(Value::from).collect::<Vec<_>>())
@@ -132,6 +135,9 @@ impl Rule {
                     pair.is_some_and(|(name, word)| !name.is_empty() && words.contains(&word))
                 })
             }),
+            Self::PublicKeys => value.as_array().is_some_and(|items| {
+                items.iter().all(|item| item.as_str().is_some_and(|text| thirty_two_bytes(text).is_some()))
+            }),
             Self::Prices => value
                 .as_array()
                 .is_some_and(|items| items.iter().all(|item| item.as_str().is_some_and(|text| price(text).is_some()))),
@@ -147,7 +153,7 @@ impl Rule {
             Self::Url(schemes) | Self::SecretUrl(schemes) => {
                 text.is_empty() || url::Url::parse(text).is_ok_and(|url| schemes.contains(&url.scheme()))
             }
-            Self::SecretKey => text.is_empty() || hex::decode(text).is_ok_and(|bytes| bytes.len() == 32),
+            Self::SecretKey => text.is_empty() || thirty_two_bytes(text).is_some(),
             Self::Storage => {
                 text.is_empty()
                     || text.strip_prefix("file:").is_some_and(|path| !path.is_empty())
@@ -157,6 +163,11 @@ impl Rule {
             _ => true,
         }
     }
+}
+
+/// 32 bytes as hexadecimal digits.
+fn thirty_two_bytes(text: &str) -> Option<[u8; 32]> {
+    hex::decode(text).ok()?.try_into().ok()
 }
 
 /// A model and its price.

@@ -16,6 +16,8 @@ pub const SESSIONS_MAX: &str = "docket_postgres_sessions_max";
 pub const LOCKS_AWAITED: &str = "docket_postgres_locks_awaited";
 /// The longest wait for a lock.
 pub const LONGEST_LOCK_WAIT: &str = "docket_postgres_longest_lock_wait_seconds";
+/// The transaction that holds readers back.
+pub const OLDEST_TRANSACTION: &str = "docket_postgres_oldest_transaction_seconds";
 /// Transactions.
 pub const TRANSACTIONS: &str = "docket_postgres_transactions_total";
 /// Deadlocks.
@@ -53,6 +55,13 @@ pub const METRICS: &[Metric] = &[
         Kind::Gauge,
         Unit::Seconds,
         "How long the statement that waits longest for a lock has waited.",
+        &[],
+    ),
+    metric(
+        OLDEST_TRANSACTION,
+        Kind::Gauge,
+        Unit::Seconds,
+        "How long the oldest writing transaction has been seen open; events and passages committed after it began wait for it.",
         &[],
     ),
     metric(

@@ -52,8 +52,40 @@ def test_links_and_metrics_of_a_runbook_exist(path: Path) -> None:
         assert (path.parent / link).exists(), link
     catalogue = (PROJECT / "docs" / "telemetry.md").read_text(encoding="utf-8")
     for metric in re.findall(r"\b((?:docket|db_client|http_server)_[a-z_]+)(?=[`{ ])", text):
-        known = f"`{metric}`" in catalogue or metric.startswith("docket_app")
+        known = (
+            f"`{re.sub('_(count|sum|bucket)$', '', metric)}`" in catalogue
+            or f"`{metric}`" in catalogue
+            or metric.startswith("docket_app")
+        )
         assert known, metric
+
+
+def blocks(path: Path, info: str) -> list[str]:
+    """The fenced blocks of a runbook that say what they are for in this way."""
+    return re.findall(rf"^```{info}\n(.*?)^```", path.read_text(encoding="utf-8"), flags=re.MULTILINE | re.DOTALL)
+
+
+def test_every_alert_has_a_unit_test_and_a_drill_that_shows_what_some_alert_of_its_runbook_watches() -> None:
+    deploy = PROJECT / "deploy" / "prometheus"
+    tested = "\n".join(path.read_text(encoding="utf-8") for path in (deploy / "tests").glob("*.yml"))
+    text = (deploy / "rules" / "alerts.yml").read_text(encoding="utf-8")
+    groups = cast("list[dict[str, Any]]", yaml.safe_load(text)["groups"])
+    watched: dict[str, str] = {}
+    for rule in (rule for group in groups for rule in group["rules"]):
+        # The name ends here: DocketDown is not tested by a test of DocketDownstairs.
+        firing = re.search(rf"alertname: {rule['alert']}\n\s+exp_alerts:\n\s+- exp_labels", tested)
+        assert firing, f"no test sees {rule['alert']} fire"
+        runbook = rule["annotations"]["runbook_url"]
+        watched[runbook] = watched.get(runbook, "") + rule["expr"] + "\n"
+    for runbook, expressions in watched.items():
+        path = PROJECT / runbook
+        for kind in ("sh inject", "sh check", "sh act", "sh verify"):
+            assert blocks(path, kind), f"{runbook} has no block `{kind}`"
+        # Objectives are recorded from the requests.
+        recorded = "http_server_request_duration_seconds_count" if "docket:slo_bad" in expressions else ""
+        symptom = "\n".join(blocks(path, "promql symptom"))
+        shown = {word for word in re.findall(r"[a-z_]{2,}", symptom) if word in expressions + recorded}
+        assert shown & set(re.findall(r"\b(?:up|[a-z]+(?:_[a-z]+)+)\b", symptom)), f"{runbook} drills something else"
 
 
 def test_the_rubric_says_which_runbooks_have_no_drill() -> None:
@@ -64,15 +96,18 @@ def test_the_rubric_says_which_runbooks_have_no_drill() -> None:
         assert name in line, f"D8 does not say that {name} has no drill"
 
 
-def test_every_proof_in_the_threat_model_exists() -> None:
-    text = (PROJECT / "docs" / "threat-model.md").read_text(encoding="utf-8")
+@pytest.mark.parametrize("page", ["threat-model.md", "asvs.md"])
+def test_every_proof_in_the_threat_model_exists(page: str) -> None:
+    text = (PROJECT / "docs" / page).read_text(encoding="utf-8")
+    for drill in re.findall(r"`([a-z]+(?:-[a-z]+)+)`", "".join(re.findall(r"drills? ((?:`[a-z-]+`(?:, )?)+)", text))):
+        assert (PROJECT / "runbooks" / f"{drill}.md").exists(), f"there is no drill {drill}"
     files = re.findall(r"`((?:tests|domain|src|scripts)/[\w/.]+)`(?:: `(\w+)`)?", text)
     assert len(files) > 15
     for file, name in files:
         path = PROJECT / file
         assert path.exists(), file
         if name:
-            assert f"fn {name}(" in path.read_text(encoding="utf-8"), f"{file} has no {name}"
+            assert re.search(rf"\b(fn|def) {name}\(", path.read_text(encoding="utf-8")), f"{file} has no {name}"
 
 
 def compose() -> list[str] | None:

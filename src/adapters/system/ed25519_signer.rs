@@ -16,12 +16,19 @@ use crate::application::ports::signer::Signed;
 /// [`Signer`] with a key on this machine.
 pub struct Ed25519Signer {
     key: SigningKey,
+    retired: Vec<[u8; 32]>,
 }
 
 impl Ed25519Signer {
     /// A signer with this key.
     pub fn new(secret: &[u8; 32]) -> Self {
-        Self { key: SigningKey::from_bytes(secret) }
+        Self { key: SigningKey::from_bytes(secret), retired: Vec::new() }
+    }
+
+    /// The same, knowing the public keys that signed before it.
+    #[must_use]
+    pub fn with_retired(self, retired: Vec<[u8; 32]>) -> Self {
+        Self { retired, ..self }
     }
 
     /// The signer with the key in the file; a fresh key is written to it (mode 600) if it does not exist.
@@ -49,7 +56,7 @@ impl Ed25519Signer {
         match linked {
             Ok(()) => {
                 std::fs::File::open(directory)?.sync_all()?;
-                Ok(Self { key })
+                Ok(Self { key, retired: Vec::new() })
             }
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
                 Self::from_pem(&std::fs::read_to_string(path)?, path)
@@ -63,7 +70,7 @@ impl Ed25519Signer {
             let path = path.display();
             io::Error::new(io::ErrorKind::InvalidData, format!("{path} holds no Ed25519 key in PKCS#8 PEM form"))
         })?;
-        Ok(Self { key })
+        Ok(Self { key, retired: Vec::new() })
     }
 }
 
@@ -74,6 +81,10 @@ impl Signer for Ed25519Signer {
 
     fn sign(&self, message: &[u8]) -> Signed {
         Signed { public_key: self.public_key(), signature: self.key.sign(message).to_bytes() }
+    }
+
+    fn retired(&self, public_key: &[u8; 32]) -> bool {
+        self.retired.contains(public_key)
     }
 
     fn verify(&self, message: &[u8], signed: &Signed) -> bool {

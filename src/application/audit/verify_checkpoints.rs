@@ -63,6 +63,14 @@ pub enum CheckpointFault {
         /// Which record of the chain.
         seq: u64,
     },
+    /// A retired key signed the last one: whoever has that key could have sealed anything.
+    #[error(
+        "checkpoint {number} was signed by a retired key, and none by the key in use follows: seal the trail again"
+    )]
+    NotRenewed {
+        /// Which checkpoint.
+        number: u64,
+    },
     /// A record that it vouches for is another one: the chain was recomputed.
     #[error("record {seq} is not the one that checkpoint {number} vouches for: the trail was rewritten")]
     RecordReplaced {
@@ -116,6 +124,8 @@ pub struct CheckpointPlace {
     pub digest: [u8; 32],
     /// Whether the witness was met so far.
     pub witnessed: bool,
+    /// Whether a checkpoint by the key in use was met so far: after it no retired key counts.
+    pub renewed: bool,
 }
 
 /// How much is looked at in one go.
@@ -138,21 +148,22 @@ pub async fn verify_checkpoints(
 ) -> Result<CheckpointReport, UseCaseError> {
     let max_faults = bounds.max_faults;
     let mut report = CheckpointReport::default();
-    let CheckpointPlace { mut number, digest: mut previous, mut witnessed } = from;
+    let CheckpointPlace { mut number, digest: mut previous, mut witnessed, mut renewed } = from;
     let mut heads = 0;
     loop {
         let page = store.checkpoints(tenant, number, CHECKPOINTS_AT_ONCE).await?;
         let full = page.len() == CHECKPOINTS_AT_ONCE as usize;
         for checkpoint in page {
             if heads >= bounds.max_heads {
-                report.next = Some(CheckpointPlace { number, digest: previous, witnessed });
+                report.next = Some(CheckpointPlace { number, digest: previous, witnessed, renewed });
                 return Ok(report);
             }
             let statement = checkpoint.statement;
             report.checkpoints += 1;
-            report
-                .faults
-                .extend(statement_faults(signer, &checkpoint, number + 1, previous).map(|fault| (None, fault)));
+            report.faults.extend(
+                statement_faults(signer, &checkpoint, number + 1, previous, renewed).map(|fault| (None, fault)),
+            );
+            renewed |= checkpoint.signed.public_key == signer.public_key();
             report.faults.extend(listed_faults(store, tenant, &checkpoint, max_faults).await?);
             report.faults.truncate(max_faults);
             heads += statement.heads;
@@ -162,6 +173,9 @@ pub async fn verify_checkpoints(
         if !full {
             break;
         }
+    }
+    if number > 0 && !renewed && report.faults.is_empty() {
+        report.faults.push((None, CheckpointFault::NotRenewed { number }));
     }
     if let Some(witness) = witness.filter(|_| !witnessed) {
         report.faults.push((None, CheckpointFault::WitnessContradicted { number: witness.number }));
@@ -174,10 +188,12 @@ fn statement_faults(
     checkpoint: &StoredCheckpoint,
     expected: u64,
     previous: [u8; 32],
+    renewed: bool,
 ) -> impl Iterator<Item = CheckpointFault> {
     let StoredCheckpoint { statement, signed: signature } = checkpoint;
     let number = statement.number;
-    let doubt = if signature.public_key != signer.public_key() {
+    let ours = signature.public_key == signer.public_key() || (!renewed && signer.retired(&signature.public_key));
+    let doubt = if !ours {
         Some(CheckpointFault::ForeignKey { number })
     } else if signer.verify(&statement.to_bytes(), signature) {
         None
@@ -225,4 +241,55 @@ async fn listed_faults(
         faults.insert(0, (None, CheckpointFault::HeadsChanged { number }));
     }
     Ok(faults)
+}
+
+#[cfg(test)]
+mod tests {
+    use docket_domain::audit::checkpoint::CheckpointStatement;
+    use time::OffsetDateTime;
+
+    use super::*;
+    use crate::application::ports::signer::Signed;
+
+    /// Key 2 is in use, key 1 is retired; a signature is always right.
+    struct Keys;
+
+    impl Signer for Keys {
+        fn public_key(&self) -> [u8; 32] {
+            [2; 32]
+        }
+
+        fn sign(&self, _: &[u8]) -> Signed {
+            Signed { public_key: [2; 32], signature: [0; 64] }
+        }
+
+        fn retired(&self, public_key: &[u8; 32]) -> bool {
+            *public_key == [1; 32]
+        }
+
+        fn verify(&self, _: &[u8], _: &Signed) -> bool {
+            true
+        }
+    }
+
+    #[test]
+    fn a_retired_key_counts_until_the_key_in_use_has_signed_and_a_strange_one_never() {
+        let faults = |key: u8, renewed| -> Vec<_> {
+            let statement = CheckpointStatement {
+                tenant_id: TenantId::PLATFORM,
+                number: 1,
+                previous: [0; 32],
+                heads: 0,
+                heads_digest: [0; 32],
+                created_at: OffsetDateTime::UNIX_EPOCH,
+            };
+            let checkpoint =
+                StoredCheckpoint { statement, signed: Signed { public_key: [key; 32], signature: [0; 64] } };
+            statement_faults(&Keys, &checkpoint, 1, [0; 32], renewed).collect()
+        };
+        let foreign = [CheckpointFault::ForeignKey { number: 1 }];
+        assert!(faults(1, false).is_empty() && faults(2, false).is_empty() && faults(2, true).is_empty());
+        assert_eq!(faults(1, true), foreign, "whoever has the retired key adds nothing at the end");
+        assert_eq!((&faults(3, false)[..], &faults(3, true)[..]), (&foreign[..], &foreign[..]));
+    }
 }

@@ -33,8 +33,8 @@ impl Place {
     pub fn to_bytes(self) -> Vec<u8> {
         match self {
             Self::Chain(after) => [&[0][..], after.unwrap_or_default().as_bytes()].concat(),
-            Self::Checkpoint(CheckpointPlace { number, digest, witnessed }) => {
-                [&[1, u8::from(witnessed)][..], &number.to_be_bytes(), &digest].concat()
+            Self::Checkpoint(CheckpointPlace { number, digest, witnessed, renewed }) => {
+                [&[1, u8::from(witnessed) | u8::from(renewed) << 1][..], &number.to_be_bytes(), &digest].concat()
             }
         }
     }
@@ -44,11 +44,12 @@ impl Place {
         match bytes.split_first()? {
             (0, chain) => Uuid::from_slice(chain).ok().map(|chain| Self::Chain(Some(chain))),
             (1, rest) => {
-                let (witnessed, rest) = rest.split_first()?;
+                let (flags, rest) = rest.split_first()?;
                 let (number, digest) = rest.split_at_checked(8)?;
                 let number = u64::from_be_bytes(number.try_into().ok()?);
                 let digest = digest.try_into().ok()?;
-                Some(Self::Checkpoint(CheckpointPlace { number, digest, witnessed: *witnessed == 1 }))
+                let (witnessed, renewed) = (flags & 1 == 1, flags & 2 == 2);
+                Some(Self::Checkpoint(CheckpointPlace { number, digest, witnessed, renewed }))
             }
             _ => None,
         }
@@ -131,8 +132,10 @@ mod tests {
 
     #[test]
     fn a_place_survives_the_cursor() {
-        let checkpoint = CheckpointPlace { number: 7, digest: [9; 32], witnessed: true };
-        for place in [Place::Chain(Some(Uuid::from_u128(5))), Place::Checkpoint(checkpoint)] {
+        let checkpoint = CheckpointPlace { number: 7, digest: [9; 32], witnessed: true, renewed: false };
+        let renewed = CheckpointPlace { witnessed: false, renewed: true, ..checkpoint };
+        for place in [Place::Checkpoint(renewed), Place::Chain(Some(Uuid::from_u128(5))), Place::Checkpoint(checkpoint)]
+        {
             assert_eq!(Place::from_bytes(&place.to_bytes()), Some(place));
         }
         for bad in [&[][..], &[0], &[1], &[1, 1], &[1; 12], &[2; 17], &[0; 18]] {

@@ -18,6 +18,8 @@ pub trait Signer: Send + Sync + 'static {
     fn public_key(&self) -> [u8; 32];
     /// Signs a message.
     fn sign(&self, message: &[u8]) -> Signed;
+    /// Whether this public key was used here before and was retired in an orderly way.
+    fn retired(&self, public_key: &[u8; 32]) -> bool;
     /// Whether the signature over the message is that of the key it names.
     fn verify(&self, message: &[u8], signed: &Signed) -> bool;
 }

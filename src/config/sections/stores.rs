@@ -33,6 +33,8 @@ section! {
     Audit = "audit" {
         /// File with the Ed25519 key that signs checkpoints; generated on the first start. Keep a copy outside the database.
         signing_key_file: PathBuf = "\"\"", Rule::PathUnderDataDir("audit_signing.key");
+        /// Public keys that signed checkpoints before (`docket audit public-key`). They count only up to the first checkpoint of the key in use.
+        retired_keys: Vec<String> = "[]", Rule::PublicKeys;
     }
 }
 

@@ -23,6 +23,7 @@ Examples:
   docket audit verify --tenant harbour-safety --case 0190f3c2-...
   docket audit verify --tenant harbour-safety --witness 12:9f86d081...
   docket audit checkpoint                                  seal the trail of every tenant
+  docket audit public-key                                  of the key that seals, for `audit.retired_keys` and for verifiers
 
 A checkpoint is printed as NUMBER:DIGEST. Keep it elsewhere: as --witness it proves that no newer checkpoint was cut off.
 
@@ -43,6 +44,9 @@ enum What {
     Verify(VerifyArgs),
     /// Sign the chain heads that moved since the last checkpoint
     Checkpoint(CheckpointArgs),
+    /// Print the public key of the key that signs checkpoints, in hexadecimal digits
+    #[command(after_help = EXAMPLES)]
+    PublicKey,
 }
 
 /// Arguments of `docket audit verify`.
@@ -77,6 +81,9 @@ pub async fn run(args: Args, loaded: Loaded) -> Result<(), Failure> {
     let outcome = match args.what {
         What::Verify(args) => verify(&parts, &config, args).await,
         What::Checkpoint(args) => checkpoint(&parts, &config, args).await,
+        What::PublicKey => {
+            parts.signer(&config).map(|signer| println!("{}", hex::encode(signer.public_key()))).map_err(Failure::from)
+        }
     };
     database.close().await.map_err(|error| Failure::new(error.to_string()))?;
     outcome

@@ -4,6 +4,7 @@ mod runbook;
 mod stage;
 mod symptom;
 
+use std::fmt::{Display, Formatter};
 use std::path::{Path, PathBuf};
 use std::process::Output;
 use std::time::{Duration, Instant};
@@ -12,7 +13,7 @@ use console::style;
 
 use self::runbook::Runbook;
 use self::stage::Stage;
-use self::symptom::Expression;
+use self::symptom::{Expression, Scrapes};
 use super::Failure;
 
 const EXAMPLES: &str = "\
@@ -62,7 +63,7 @@ pub fn run(args: &Args) -> Result<(), Failure> {
         }
         return Ok(());
     }
-    let mut failed = Vec::new();
+    let (mut failed, mut times) = (Vec::new(), Vec::new());
     for name in if args.all { &known } else { &args.names } {
         let runbook = Runbook::read(&path(&args.runbooks, name)).map_err(Failure::new)?;
         if !runbook.has_drill() {
@@ -74,9 +75,18 @@ pub fn run(args: &Args) -> Result<(), Failure> {
             );
         }
         println!("{} {name}: {}", style("drill").bold(), runbook.title);
-        if let Err(error) = drill(name, &runbook, args.keep) {
-            println!("  {} {error}", style("✗").red());
-            failed.push(name.as_str());
+        match drill(name, &runbook, args.keep) {
+            Ok(ended) => times.push((name, ended)),
+            Err(error) => {
+                println!("  {} {error}", style("✗").red());
+                failed.push(name.as_str());
+            }
+        }
+    }
+    if times.len() > 1 {
+        println!("\n{:<28} {:>10} {:>10}", "drill", "detected", "recovered");
+        for (name, ended) in &times {
+            println!("{name:<28} {ended}");
         }
     }
     if failed.is_empty() { Ok(()) } else { Err(Failure::new(format!("failed: {}", failed.join(", ")))) }
@@ -101,22 +111,56 @@ fn names(directory: &Path) -> Result<Vec<String>, Failure> {
     Ok(names)
 }
 
+/// How a drill ended that did not fail.
+enum Ended {
+    /// The stage lacks something; says what.
+    Skipped,
+    /// Seconds to the symptom, where there is one to wait for, and from the first act to the end.
+    Recovered { detected: Option<f64>, recovered: f64 },
+}
+
+impl Display for Ended {
+    fn fmt(&self, f: &mut Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Skipped => f.write_str("   skipped"),
+            Self::Recovered { detected: None, recovered } => write!(f, "{:>10} {recovered:>8.1} s", "-"),
+            Self::Recovered { detected: Some(detected), recovered } => {
+                write!(f, "{detected:>8.1} s {recovered:>8.1} s")
+            }
+        }
+    }
+}
+
+/// The status by which a block `stage` says that this machine lacks something.
+const SKIP: i32 = 77;
+
 /// One drill from a healthy service to a healthy service.
-fn drill(name: &str, runbook: &Runbook, keep: bool) -> Result<(), String> {
+fn drill(name: &str, runbook: &Runbook, keep: bool) -> Result<Ended, String> {
     let stage = Stage::prepare(name, keep).map_err(|error| format!("the stage cannot be set: {error}"))?;
+    for script in &runbook.stage {
+        let output = stage.run(script).map_err(|error| format!("stage: sh: {error}"))?;
+        if output.status.code() == Some(SKIP) {
+            println!("  skipped: {}", said(&output).trim());
+            return Ok(Ended::Skipped);
+        } else if !output.status.success() {
+            return Err(format!("stage: {} of\n{script}\n{}", output.status, said(&output)));
+        }
+    }
     step(&stage, "start", "docket-service start")?;
     let healthy = [Expression::parse("docket_dependency_up{dependency=\"database\"} == 1")?];
     wait_for(&stage, &healthy, true)
         .map_err(|error| format!("the service does not start: {error}\n{}", stage.last_words()))?;
     stage.find_tools().map_err(|error| format!("PostgreSQL's tools cannot be found: {error}"))?;
 
-    let broken = Instant::now();
+    let (broken, mut detected) = (Instant::now(), None);
     for script in &runbook.inject {
         step(&stage, "inject", script)?;
     }
     if !runbook.symptom.is_empty() {
         let shown = wait_for(&stage, &runbook.symptom, false)?;
-        println!("  {} detected after {:.1} s: {shown}", style("✓").green(), broken.elapsed().as_secs_f64());
+        let seconds = broken.elapsed().as_secs_f64();
+        println!("  {} detected after {seconds:.1} s: {shown}", style("✓").green());
+        detected = Some(seconds);
     }
     for script in &runbook.check {
         step(&stage, "check", script)?;
@@ -131,8 +175,9 @@ fn drill(name: &str, runbook: &Runbook, keep: bool) -> Result<(), String> {
     for script in &runbook.verify {
         step(&stage, "verify", script)?;
     }
-    println!("  {} recovered {:.1} s after the first act", style("✓").green(), acting.elapsed().as_secs_f64());
-    Ok(())
+    let recovered = acting.elapsed().as_secs_f64();
+    println!("  {} recovered {recovered:.1} s after the first act", style("✓").green());
+    Ok(Ended::Recovered { detected, recovered })
 }
 
 /// Runs one block and shows what it says.
@@ -158,10 +203,10 @@ fn said(output: &Output) -> String {
 
 /// Looks at the metrics until one (or all) of the expressions hold; the first one that did.
 fn wait_for<'a>(stage: &Stage, expressions: &'a [Expression], all: bool) -> Result<&'a str, String> {
-    let began = Instant::now();
+    let (began, mut past) = (Instant::now(), Scrapes::new());
     loop {
         let scrape = stage.scrape();
-        let mut holding = expressions.iter().filter(|expression| expression.holds(scrape.as_deref()));
+        let mut holding = expressions.iter().filter(|expression| expression.holds(scrape.as_deref(), &past));
         let count = if all { expressions.len() } else { 1 };
         if let Some(last) = holding.nth(count.saturating_sub(1)) {
             return Ok(last.text());
@@ -170,6 +215,7 @@ fn wait_for<'a>(stage: &Stage, expressions: &'a [Expression], all: bool) -> Resu
             let wanted: Vec<_> = expressions.iter().map(Expression::text).collect();
             return Err(format!("not within {} s: {}", PATIENCE.as_secs(), wanted.join(", ")));
         }
+        past.extend(scrape.map(|scrape| (Instant::now(), scrape)));
         std::thread::sleep(EVERY);
     }
 }

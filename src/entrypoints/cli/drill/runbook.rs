@@ -1,6 +1,7 @@
 //! A runbook as the drill sees it: the fenced blocks that say what they are for.
 //!
 //! ```text
+//! ~~~sh stage       what must be there before the service starts, only in drills; status 77 skips the drill
 //! ~~~sh inject      how the fault is made, only in drills
 //! ~~~promql symptom expressions of which one must become true before anybody acts; none for a procedure
 //! ~~~sh check       looking, in order; each must succeed
@@ -22,6 +23,7 @@ pub(super) struct Runbook {
     /// Its heading.
     pub title: String,
     /// Shell scripts, each a block.
+    pub stage: Vec<String>,
     pub inject: Vec<String>,
     pub check: Vec<String>,
     pub act: Vec<String>,
@@ -65,6 +67,7 @@ impl Runbook {
             block.iter().filter(|line| !line.is_empty()).map(|line| Expression::parse(line)).collect()
         };
         match info.split_once(' ') {
+            Some(("sh", "stage")) => self.stage.push(block.join("\n")),
             Some(("sh", "inject")) => self.inject.push(block.join("\n")),
             Some(("sh", "check")) => self.check.push(block.join("\n")),
             Some(("sh", "act")) => self.act.push(block.join("\n")),

@@ -75,7 +75,7 @@ impl Stage {
         let server = fs::read_link(format!("/proc/{}/exe", pid.lines().next().unwrap_or_default()))?;
         let bin = server.parent().unwrap_or(Path::new("/"));
         let lib = bin.with_file_name("lib");
-        for tool in ["psql", "pg_dump", "pg_restore"] {
+        for tool in ["psql", "pg_dump", "pg_restore", "pg_basebackup", "pg_ctl"] {
             let (lib, tool_path) = (lib.display(), bin.join(tool));
             let text = format!("#!/bin/sh\nLD_LIBRARY_PATH={lib} exec {} \"$@\"\n", tool_path.display());
             self.install(tool, &text)?;
@@ -140,7 +140,8 @@ impl Drop for Stage {
         let _ = self.run(
             "docket-service stop 2>/dev/null || true\n\
              kill -QUIT \"$(head -n 1 \"$DOCKET_DATA_DIR/postgres/postmaster.pid\")\" 2>/dev/null || true\n\
-             for file in \"$DRILL\"/*.pid; do kill \"$(cat \"$file\")\" 2>/dev/null || true; done",
+             for file in \"$DRILL\"/*.pid; do kill \"$(cat \"$file\")\" 2>/dev/null || true; done\n\
+             sed -n \"s|^[^ ]* \\($DRILL/[^ ]*\\) .*|\\1|p\" /proc/mounts | while read -r mount; do umount -l \"$mount\"; done",
         );
         if !self.keep {
             let _ = fs::remove_dir_all(&self.directory);
