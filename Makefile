@@ -163,7 +163,7 @@ dashboards: ## Write the dashboards anew from scripts/dashboards.py
 	@$(PYTHON) scripts/dashboards.py
 
 .PHONY: dashboards-test
-dashboards-test: doctor $(VENV)/.runtime $(VENV)/.models $(VENV)/.dev release ## Ask a real Prometheus for every panel and rule (needs prometheus, nats-server)
+dashboards-test: doctor $(VENV)/.runtime $(VENV)/.models $(VENV)/.dev $(if $(DOCKET),,release) ## Ask a real Prometheus for every panel and rule (needs prometheus, nats-server; DOCKET: a program that is built already)
 	@DOCKET=$${DOCKET:-$(TARGET)/release/docket} $(BIN)/python scripts/dashboards_test.py
 
 .PHONY: compose-test
@@ -173,7 +173,7 @@ compose-test: $(VENV)/.runtime $(VENV)/.dev compose-tools ## Bring up docker-com
 .PHONY: compose-tools
 compose-tools: ## Where Go is: build docker compose if it is missing, and for the stand-ins the collector, Jaeger and k6
 	@docker compose version >/dev/null 2>&1 || $(MAKE) .tools/bin/docker-compose
-	@$(MAKE) .tools/bin/otelcol .tools/bin/jaeger .tools/bin/k6
+	@$(MAKE) --silent .tools/bin/otelcol .tools/bin/jaeger .tools/bin/k6
 
 .PHONY: drills
 drills: doctor $(VENV)/.runtime release ## Break a service in every way that has a drill, and follow the runbooks

@@ -73,6 +73,9 @@ def prove(stack: Stack, services: list[str], checks: Checks, seconds: float) -> 
         proofs.knowledge(checks, url, keys["supervisor"])
     with step("load, and a gateway killed in its midst"):
         proofs.load_and_kill(stack, checks, url, keys["reporter"], seconds)
+    if stack.engine.own:
+        with step("a crash"):
+            proofs.crash(stack, checks)
     if "k6" in services:
         with step("k6"):
             proofs.k6(stack, checks)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import urllib.parse
 from typing import Any
@@ -194,6 +195,19 @@ def knowledge(checks: Checks, url: str, key: str) -> None:
 
     answer = wait_for("an answer with citations", answered, 60)
     checks.that("a question is answered with citations", True, str(answer["verdict"]))
+
+
+def crash(stack: Stack, checks: Checks) -> None:
+    """A process that ends by itself is started again; only an engine of this machine lets one get at its processes."""
+    victim = stack.containers("gateway")[-1]["Name"]
+    os.kill(int(stack.engine.inspect(victim)["State"]["Pid"]), signal.SIGKILL)
+
+    def again() -> bool:
+        known = stack.engine.inspect(victim)
+        return known["RestartCount"] > 0 and known["State"]["Health"]["Status"] == "healthy"
+
+    wait_for(f"{victim} to be started again", again, 90)
+    checks.that("a gateway that crashed is started again and is healthy", True, victim)
 
 
 def k6(stack: Stack, checks: Checks) -> None:
