@@ -27,7 +27,7 @@ use crate::adapters::postgres::health::{DatabaseProbe, RowSecurityProbe};
 use crate::adapters::postgres::open::{OpenDatabase, OpenSettings, open};
 use crate::adapters::postgres::{
     Lane, PgAuditStore, PgBulkStore, PgCalendarStore, PgCaseReader, PgCaseStore, PgEventFeed, PgEvidenceIndex,
-    PgJobStore, PgKeyStore, PgTenancyStore, Pool, pool, server_statistics,
+    PgJobStore, PgKeyStore, PgTenancyStore, PgWakeupChannel, Pool, pool, server_statistics,
 };
 use crate::adapters::python::{PluginPool, PluginProbe};
 use crate::adapters::system::{Ed25519Signer, SystemClock, SystemRandomness, secret_file};
@@ -77,6 +77,7 @@ pub struct Parts {
     pub sinks: Vec<Arc<dyn EventSink>>,
     /// How the names of webhook endpoints are looked up.
     pub lookup: Lookup,
+    channel: PgWakeupChannel,
     embedding: Arc<OnceLock<Arc<OnnxEmbedder>>>,
     words: Words,
     plugin_pool: Arc<OnceLock<Arc<PluginPool>>>,
@@ -92,7 +93,8 @@ impl Parts {
         let (wakeups, embedding) = (Wakeups::default(), Arc::default());
         let (words, plugin_pool) = (Words::default(), Arc::default());
         let (sinks, lookup) = (Vec::new(), GuardedResolver::system_lookup());
-        Self { pool, lane, clock, cases, calendars, wakeups, sinks, lookup, embedding, words, plugin_pool }
+        let channel = PgWakeupChannel::new(pool.clone(), clock.new_id());
+        Self { pool, lane, clock, cases, calendars, wakeups, sinks, lookup, channel, embedding, words, plugin_pool }
     }
 
     /// The one way to write cases.
@@ -129,7 +131,7 @@ impl Parts {
 
     /// Importing cases from files.
     pub fn importing(&self) -> ImportCases {
-        ImportCases { store: self.bulk(), clock: self.clock.clone() }
+        ImportCases { store: self.bulk(), clock: self.clock.clone(), calendars: self.calendars.clone() }
     }
 
     /// Exporting cases to files.

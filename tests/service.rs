@@ -1,16 +1,20 @@
 //! The real binary with its embedded database: starts, survives kill -9, stops completely, and traces a write to its SQL.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::disallowed_methods)]
 
+#[path = "service/collector.rs"]
+mod collector;
 #[path = "service/process.rs"]
 mod process;
+#[path = "support/receiver.rs"]
+mod receiver;
 
 use std::collections::BTreeSet;
-use std::io::{Read, Write};
-use std::net::TcpListener;
 use std::time::{Duration, Instant};
 
+use collector::{CLIENT, CONSUMER, Collector, ERROR, INTERNAL, PRODUCER, SERVER, attribute, status};
 use docket::telemetry::catalogue;
 use process::Service;
+use receiver::{Manner, Receiver};
 
 #[tokio::test]
 async fn a_killed_service_blocks_nothing_and_sigint_stops_everything_it_started() {
@@ -41,33 +45,69 @@ async fn of_two_services_on_one_data_directory_only_the_last_stops_the_database(
     assert!(!data.path().join("postgres/postmaster.pid").exists());
 }
 
+/// Posts as the holder of a key, within a trace of the caller's.
+async fn post(service: &Service, key: &str, path: &str, trace: &str, body: serde_json::Value) -> u16 {
+    let request = reqwest::Client::new().post(format!("{}{path}", service.url)).bearer_auth(key);
+    let request = request.header("idempotency-key", format!("{trace}{path}"));
+    let request = request.header("traceparent", format!("00-{trace}-{CALLER}-01"));
+    request.json(&body).send().await.unwrap().status().as_u16()
+}
+
+/// The caller's own span.
+const CALLER: &str = "00f067aa0ba902b7";
+
 #[tokio::test]
-async fn one_trace_leads_from_the_request_through_the_use_case_to_the_sql() {
-    let collector = TcpListener::bind("127.0.0.1:0").unwrap();
-    let endpoint = format!("http://{}", collector.local_addr().unwrap());
+async fn one_trace_leads_from_the_request_through_the_sql_and_the_outbox_to_the_webhook_and_the_job() {
+    let (collector, receiver) = (Collector::start().await, Receiver::start().await);
     let data = tempfile::tempdir().unwrap();
-    let mut service = Service::start(data.path(), &[("DOCKET_TELEMETRY__OTLP_ENDPOINT", &endpoint)]).await;
-    let key = service.seed_reporter().await;
+    let settings = [
+        ("DOCKET_TELEMETRY__OTLP_ENDPOINT", collector.endpoint.as_str()),
+        ("DOCKET_WEBHOOKS__ALLOWED_NETWORKS", "127.0.0.0/8"),
+        ("DOCKET_WEBHOOKS__ALLOW_HTTP", "true"),
+    ];
+    let mut service = Service::start(data.path(), &settings).await;
+    let key = service.seed_key(&["reporter", "admin"]).await;
+    let untraced = "11111111111111111111111111111111";
+    let endpoint = serde_json::json!({"name": "desk", "url": receiver.url()});
+    assert_eq!(post(&service, &key, "/v1/webhooks", untraced, endpoint).await, 201);
+
     let trace = "4bf92f3577b34da6a3ce929d0e0e4736";
-    let wanted = hex::decode(trace).unwrap();
-    let spans = std::thread::spawn(move || collect(&collector, &wanted));
-    let answer = reqwest::Client::new()
-        .post(format!("{}/v1/cases", service.url))
-        .bearer_auth(&key)
-        .header("idempotency-key", "k")
-        .header("traceparent", format!("00-{trace}-00f067aa0ba902b7-01"))
-        .json(&serde_json::json!({"title": "A traced case"}))
-        .send()
-        .await
-        .unwrap();
-    assert_eq!(answer.status(), 201);
-    let export = tokio::task::spawn_blocking(move || spans.join().unwrap()).await.unwrap();
-    for part in ["POST /v1/cases", "unit_of_work", "case.create", "SELECT idempotency_keys", "INSERT or UPDATE cases"] {
-        assert!(export.windows(part.len()).any(|window| window == part.as_bytes()), "no span says {part}");
+    let case = serde_json::json!({"title": "A traced case"});
+    assert_eq!(post(&service, &key, "/v1/cases", trace, case.clone()).await, 201);
+    let job = serde_json::json!({"kind": "probe", "payload": {}});
+    assert!(post(&service, &key, "/v1/jobs", trace, job).await < 300);
+    let arrived = receiver.wait_for(1).await;
+    let last = ["POST /v1/cases", "POST /v1/jobs", "POST webhook", "job"];
+    let found = collector.trace(trace, CALLER, |trace| last.iter().all(|name| trace.find(name).is_some())).await;
+
+    let request = found.named("POST /v1/cases");
+    assert_eq!((request.kind, status(request), hex::encode(&request.parent_span_id).as_str()), (SERVER, 0, CALLER));
+    assert_eq!(attribute(request, "http.response.status_code"), "201");
+    let work = found.named("unit_of_work");
+    assert!(work.kind == INTERNAL && found.is_below(work, request));
+    for name in ["SELECT idempotency_keys", "INSERT or UPDATE cases"] {
+        let statement = found.named(name);
+        assert_eq!((statement.kind, status(statement)), (CLIENT, 0), "{name}");
+        assert_eq!(attribute(statement, "db.system.name"), "postgresql", "{name}");
+        assert!(found.is_below(statement, work), "{name} is not below the unit of work");
     }
-    let wanted = hex::decode(trace).unwrap();
-    let mentions = export.windows(wanted.len()).filter(|window| *window == wanted).count();
-    assert!(mentions >= 4, "{mentions} spans carry the client's trace id");
+    let sent = found.named("POST webhook");
+    assert_eq!((sent.kind, status(sent)), (PRODUCER, 0));
+    assert_eq!(sent.parent_span_id, request.span_id, "the queue between them breaks nothing");
+    assert_eq!(attribute(sent, "http.response.status_code"), "204");
+    assert_eq!(attribute(sent, "messaging.message.id"), arrived[0].header("webhook-id"));
+    let place = format!("00-{trace}-{}-01", hex::encode(&sent.span_id));
+    assert_eq!(arrived[0].header("traceparent"), place, "the receiver goes on from here");
+    let job = found.named("job");
+    assert_eq!((job.kind, status(job)), (CONSUMER, 0));
+    assert!(found.is_below(job, found.named("POST /v1/jobs")));
+
+    receiver.behave(Manner::Says(500, "", "out of order"));
+    let refused = "0af7651916cd43dd8448eb211c80319c";
+    assert_eq!(post(&service, &key, "/v1/cases", refused, case).await, 201);
+    let found = collector.trace(refused, CALLER, |trace| trace.find("POST webhook").is_some()).await;
+    let sent = found.named("POST webhook");
+    assert_eq!((status(sent), attribute(sent, "error.type").as_str()), (ERROR, "rejected"));
     assert_eq!(service.interrupt(), Some(0));
 }
 
@@ -93,21 +133,5 @@ async fn metrics_agree_with_their_page(url: &str) {
         }
         assert!(began.elapsed() < Duration::from_secs(30), "not at /metrics: {missing:?}");
         tokio::time::sleep(Duration::from_millis(200)).await;
-    }
-}
-
-/// Takes exports until one holds the wanted trace, and gives that one back.
-fn collect(listener: &TcpListener, wanted: &[u8]) -> Vec<u8> {
-    loop {
-        let (mut stream, _) = listener.accept().unwrap();
-        stream.set_read_timeout(Some(Duration::from_millis(500))).unwrap();
-        let (mut seen, mut buffer) = (Vec::new(), [0; 8_192]);
-        while let Ok(count @ 1..) = stream.read(&mut buffer) {
-            seen.extend_from_slice(&buffer[..count]);
-        }
-        stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\n\r\n").unwrap();
-        if seen.windows(wanted.len()).any(|window| window == wanted) {
-            return seen;
-        }
     }
 }

@@ -9,7 +9,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::Parts;
 use crate::adapters::http_client::{GuardedResolver, HttpWebhookSender, SenderSettings};
-use crate::adapters::postgres::{PgDeliveryLog, PgRelayStore, PgWakeupChannel};
+use crate::adapters::postgres::{PgDeliveryLog, PgRelayStore};
 use crate::adapters::system::{AesSealer, secret_file};
 use crate::application::events::relay::{Relay, RelaySettings};
 use crate::application::events::wakeups::Wakeups;
@@ -83,7 +83,7 @@ impl Parts {
 
     /// Hints between processes.
     pub fn wakeup_channel(&self) -> Arc<dyn WakeupChannel> {
-        Arc::new(PgWakeupChannel::new(self.pool.clone()))
+        Arc::new(self.channel.clone())
     }
 }
 

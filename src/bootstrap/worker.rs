@@ -14,7 +14,7 @@ use crate::adapters::system::SystemRandomness;
 use crate::application::jobs::answer_upkeep::{PurgeAnswers, SettleLostCalls};
 use crate::application::jobs::deadlines::{EscalateBreachedCase, WatchDeadlines};
 use crate::application::jobs::maintenance::{
-    self, PurgeFinishedJobs, PurgeIdempotencyKeys, SignCheckpoint, SweepEvidence, VerifyAudit,
+    self, PurgeDeliveryAttempts, PurgeFinishedJobs, PurgeIdempotencyKeys, SignCheckpoint, SweepEvidence, VerifyAudit,
 };
 use crate::application::jobs::probe::Probe;
 use crate::application::jobs::{JobHandler, Registry};
@@ -28,9 +28,13 @@ const SHARE_OF_GRACE: f64 = 0.8;
 /// The part of that which jobs get to end by themselves; the rest is for handing them back.
 const SHARE_TO_FINISH: f64 = 0.75;
 
-/// The worker of this process: no services when its role is to answer requests only.
+/// The worker of this process; one that only answers requests still hears of what others commit.
 pub(super) fn worker(parts: &Parts, config: &Config, outside: &Outside) -> anyhow::Result<Worker> {
-    let services = if config.server.role.works() { services(parts, config, outside)? } else { Vec::new() };
+    let mut services = if config.server.role.works() { services(parts, config, outside)? } else { Vec::new() };
+    if config.relay.hints {
+        let (channel, wakeups) = (parts.wakeup_channel(), parts.wakeups.clone());
+        services.push(Arc::new(HintListener { channel, wakeups }));
+    }
     Ok(Worker::new(services))
 }
 
@@ -56,13 +60,7 @@ fn services(parts: &Parts, config: &Config, outside: &Outside) -> anyhow::Result
     let runner = JobRunner(Tools { queue, registry, ids: parts.clock.clone(), randomness, settings });
     let overdue = OverdueGauge { watch: deadline_watch(parts), clock: parts.clock.clone() };
     let relay = RelayService(parts.relay(config, sinks(parts, outside))?);
-    let mut services: Vec<Arc<dyn Service>> =
-        vec![Arc::new(runner), Arc::new(upkeep), Arc::new(relay), Arc::new(overdue)];
-    if config.relay.hints {
-        let (channel, wakeups) = (parts.wakeup_channel(), parts.wakeups.clone());
-        services.push(Arc::new(HintListener { channel, wakeups }));
-    }
-    Ok(services)
+    Ok(vec![Arc::new(runner), Arc::new(upkeep), Arc::new(relay), Arc::new(overdue)])
 }
 
 fn deadline_watch(parts: &Parts) -> Arc<dyn DeadlineWatch> {
@@ -95,6 +93,7 @@ pub(super) fn registry(parts: &Parts, config: &Config, outside: &Outside) -> any
     let mut handlers: Vec<Arc<dyn JobHandler>> = vec![
         Arc::new(Probe { clock: clock.clone() }),
         Arc::new(PurgeIdempotencyKeys(housekeeping.clone())),
+        Arc::new(PurgeDeliveryAttempts { housekeeping: housekeeping.clone(), age: days(config.webhooks.log_days) }),
         Arc::new(PurgeFinishedJobs {
             housekeeping,
             age: days(config.worker.finished_days),
@@ -128,9 +127,10 @@ fn sinks(parts: &Parts, outside: &Outside) -> Vec<Arc<dyn EventSink>> {
     sinks
 }
 
-/// Announces this process's commits to those that hand them on, if it does not do so itself.
+/// Announces this process's commits to the others.
 pub(super) fn announce(parts: &Parts, config: &Config, stop: &CancellationToken) {
-    if config.relay.hints && !config.server.role.works() {
-        tokio::spawn(relay::announce(parts.wakeup_channel(), parts.wakeups.clone(), stop.clone()));
+    if config.relay.hints {
+        let (channel, wakeups) = (parts.wakeup_channel(), parts.wakeups.clone());
+        tokio::spawn(relay::announce(channel, wakeups, config.server.role.works(), stop.clone()));
     }
 }

@@ -24,6 +24,9 @@ pub const OLDEST: &str = "docket_event_oldest_pending_seconds";
 /// Breakers that are not closed.
 pub const BREAKERS: &str = "docket_event_breakers_open";
 
+/// Lines of delivery logs that were removed because of their age.
+pub const PURGED: &str = "docket_event_delivery_log_purged_total";
+
 /// Every metric of delivery.
 pub const METRICS: &[Metric] = &[
     Metric {
@@ -82,6 +85,13 @@ pub const METRICS: &[Metric] = &[
         help: "Destinations that this process leaves alone because they failed several times in a row.",
         labels: &[],
     },
+    Metric {
+        name: PURGED,
+        kind: Kind::Counter,
+        unit: Unit::Count,
+        help: "Lines of the endpoints' delivery logs that were removed because they were older than `webhooks.log_days`.",
+        labels: &[],
+    },
 ];
 
 /// A head was tried.
@@ -108,6 +118,11 @@ pub fn delivered(sink: &'static str, occurred_at: OffsetDateTime, now: OffsetDat
 /// A claim was over before it was settled.
 pub fn fenced() {
     metrics::counter!(FENCED).increment(1);
+}
+
+/// Lines of delivery logs were removed.
+pub fn purged(lines: u64) {
+    metrics::counter!(PURGED).increment(lines);
 }
 
 /// Shows what waits; kinds without anything show zero.

@@ -35,6 +35,7 @@ mod notes_and_links;
 mod oidc;
 mod preconditions;
 mod rate_limits;
+mod replicas;
 mod roles;
 mod tenancy;
 mod visibility;

@@ -244,7 +244,18 @@ async fn endpoints_that_hang_drip_crawl_or_flood_cost_bounded_time_and_memory() 
         assert!(line["detail"].as_str().unwrap_or_default().len() <= 1_000);
         assert!(began.elapsed() < std::time::Duration::from_secs(4), "{manner:?}: {:?}", began.elapsed());
     }
-    assert_eq!(log_of(&app, &endpoint).await.len(), 6);
+    let log = log_of(&app, &endpoint).await;
+    assert_eq!(log.len(), 6);
+    // Each stands on the tenant's chain, before it was sent, and a refused one, too.
+    assert_eq!(app.post(&path, Role::Caseworker, &json!({})).await.status, 403);
+    let trail = app.get("/v1/audit?limit=50", Role::Auditor).await.json();
+    let tests: Vec<&Value> =
+        trail["items"].as_array().unwrap().iter().filter(|record| record["action"] == "webhook.test").collect();
+    let outcomes = |wanted: &str| tests.iter().filter(|record| record["outcome"] == wanted).count();
+    assert_eq!((outcomes("allowed"), outcomes("denied")), (6, 1), "{trail}");
+    for line in &log {
+        assert!(tests.iter().any(|record| record["after"]["event_id"] == line["event_id"]), "{line}");
+    }
 }
 
 #[tokio::test]

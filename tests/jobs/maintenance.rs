@@ -8,7 +8,7 @@ use docket::adapters::postgres::{PgAuditStore, PgEvidenceIndex, PgHousekeeping};
 use docket::adapters::system::{Ed25519Signer, SystemClock};
 use docket::application::jobs::JobHandler;
 use docket::application::jobs::maintenance::{
-    PurgeFinishedJobs, PurgeIdempotencyKeys, SignCheckpoint, SweepEvidence, schedules,
+    PurgeDeliveryAttempts, PurgeFinishedJobs, PurgeIdempotencyKeys, SignCheckpoint, SweepEvidence, schedules,
 };
 use docket::application::ports::AuditStore;
 use docket::application::ports::job_store::NewJob;
@@ -69,6 +69,28 @@ async fn ended_jobs_go_after_their_time_and_dead_letters_after_theirs() {
         .await
         .unwrap();
     assert_eq!(left, 2);
+}
+
+#[tokio::test]
+async fn old_lines_of_every_tenants_delivery_log_go_and_younger_ones_stay() {
+    let bench = Bench::new().await;
+    let owner = bench.owner().await;
+    sqlx::query(
+        "INSERT INTO docket.delivery_attempts (tenant_id, destination_id, id, event_id, event_type, attempt, outcome,
+                                               duration_ms, attempted_at)
+         SELECT gen_random_uuid(), gen_random_uuid(), gen_random_uuid(), gen_random_uuid(), 'docket.case.created', 1,
+                'delivered', 3, now() - CASE WHEN n <= 5100 THEN interval '31 days' ELSE interval '29 days' END
+         FROM generate_series(1, 5107) n",
+    )
+    .execute(&owner)
+    .await
+    .unwrap();
+    let housekeeping = Arc::new(PgHousekeeping::new(bench.pool.clone()));
+    let purge = Arc::new(PurgeDeliveryAttempts { housekeeping, age: time::Duration::days(30) });
+    assert_eq!(once(&bench, purge).await, json!({"removed": 5_100}), "in more than one batch");
+    let left: i64 =
+        sqlx::query_scalar("SELECT count(*) FROM docket.delivery_attempts").fetch_one(&owner).await.unwrap();
+    assert_eq!(left, 7);
 }
 
 #[tokio::test]

@@ -7,6 +7,7 @@ use std::process::{Child, Command, Stdio};
 use docket::adapters::postgres::embedded::{EmbeddedPostgres, EmbeddedSettings};
 use docket::adapters::system::secret_file::random_bytes;
 use docket::application::tenancy::api_key;
+use docket_domain::principal::Scope;
 use uuid::Uuid;
 
 /// A running `docket serve`.
@@ -58,8 +59,8 @@ impl Service {
         self.child.wait().unwrap().code()
     }
 
-    /// A tenant with one reporter, written past the service; the reporter's key.
-    pub async fn seed_reporter(&self) -> String {
+    /// A tenant with one principal of these roles, written past the service; a key with every scope.
+    pub async fn seed_key(&self, roles: &[&str]) -> String {
         let settings = EmbeddedSettings::new(self.data.join("postgres"));
         let server = EmbeddedPostgres::start(&settings).await.unwrap();
         let pool = sqlx::PgPool::connect(&server.url(server.superuser(), "docket")).await.unwrap();
@@ -67,15 +68,16 @@ impl Service {
         let statements = [
             "INSERT INTO docket.tenants (id, name, display_name, created_at) VALUES ($1, 'traced', 'Traced', now())",
             "INSERT INTO docket.principals (tenant_id, id, kind, display_name, roles, created_at)
-             VALUES ($1, $2, 'user', 'Reporter', '{reporter}', now())",
+             VALUES ($1, $2, 'user', 'Traced', $3, now())",
             "INSERT INTO docket.api_keys (tenant_id, id, principal_id, prefix, secret_hash, label, scopes, created_at)
-             VALUES ($1, $2, $2, $3, $4, 'test', '{cases:read,cases:write}', now())",
+             VALUES ($1, $2, $2, $3, $4, 'test', $5, now())",
         ];
         sqlx::query(statements[0]).bind(tenant).execute(&pool).await.unwrap();
-        sqlx::query(statements[1]).bind(tenant).bind(principal).execute(&pool).await.unwrap();
+        sqlx::query(statements[1]).bind(tenant).bind(principal).bind(roles).execute(&pool).await.unwrap();
+        let scopes: Vec<&str> = Scope::ALL.iter().map(|scope| scope.as_str()).collect();
         let insert =
             sqlx::query(statements[2]).bind(tenant).bind(principal).bind(&key.prefix).bind(&key.secret_hash[..]);
-        insert.execute(&pool).await.unwrap();
+        insert.bind(scopes).execute(&pool).await.unwrap();
         pool.close().await;
         server.stop().await.unwrap();
         key.text

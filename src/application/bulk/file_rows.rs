@@ -1,5 +1,6 @@
 //! The rows of a file, one after the other: split, decoded, mapped, and checked for references that came before.
 
+use docket_domain::calendar::Calendar;
 use std::collections::HashMap;
 use std::collections::hash_map::RandomState;
 use std::hash::BuildHasher;
@@ -70,6 +71,7 @@ impl<'m, R: Read> FileRows<'m, R> {
         format: Format,
         encoding: Encoding,
         mapping: &'m Mapping,
+        calendar: &'m Calendar,
         now: OffsetDateTime,
     ) -> Result<Self, FileError> {
         let mut window = Window::new(source)?;
@@ -88,7 +90,13 @@ impl<'m, R: Read> FileRows<'m, R> {
                 Kind::Csv { records, header: Arc::new(header) }
             }
         };
-        Ok(Self { kind, mapper: Mapper::new(mapping, now), mapping, encoding, seen: SeenReferences::default() })
+        Ok(Self {
+            kind,
+            mapper: Mapper::new(mapping, calendar, now),
+            mapping,
+            encoding,
+            seen: SeenReferences::default(),
+        })
     }
 
     /// The next row; none at the end of the file.

@@ -1,5 +1,6 @@
 //! From a row of a file to a validated record, by a mapping. The bounds are those of the API.
 
+use docket_domain::calendar::Calendar;
 use std::str::FromStr;
 
 use docket_domain::case::attributes::attribute_mistakes;
@@ -27,13 +28,14 @@ enum Found {
 #[derive(Debug, Clone, Copy)]
 pub struct Mapper<'m> {
     mapping: &'m Mapping,
+    calendar: &'m Calendar,
     now: OffsetDateTime,
 }
 
 impl<'m> Mapper<'m> {
-    /// A mapper; dates after `now` are mistakes for what has happened.
-    pub fn new(mapping: &'m Mapping, now: OffsetDateTime) -> Self {
-        Self { mapping, now }
+    /// A mapper; due dates are reckoned by `calendar`, and dates after `now` are mistakes for what has happened.
+    pub fn new(mapping: &'m Mapping, calendar: &'m Calendar, now: OffsetDateTime) -> Self {
+        Self { mapping, calendar, now }
     }
 
     /// The reference of a row, as far as it can be read, to name it in a report.
@@ -98,7 +100,7 @@ impl<'m> Mapper<'m> {
             attributes,
         };
         if self.mapping.deadline_by_severity {
-            record.compute_deadline();
+            record.compute_deadline(self.calendar);
         }
         agree(&record, errors);
         Some(record)

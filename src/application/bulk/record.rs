@@ -1,5 +1,6 @@
 //! A validated row, and what it makes of a new or an existing case.
 
+use docket_domain::calendar::Calendar;
 use docket_domain::case::{Case, Confidentiality, Notices, Severity, State, deadline};
 use docket_domain::ids::{CaseId, PrincipalId, TenantId};
 use serde_json::{Map, Value};
@@ -56,7 +57,7 @@ pub struct ImportRecord {
 impl ImportRecord {
     /// The new case, at version 1, as it stood when the file was written. What the file does not say is filled in so
     /// that the state makes sense: a case that waits for information has a question open and its clock stands still.
-    pub fn into_case(self, id: CaseId, tenant_id: TenantId, now: OffsetDateTime) -> Case {
+    pub fn into_case(self, id: CaseId, tenant_id: TenantId, now: OffsetDateTime, calendar: &Calendar) -> Case {
         let waiting = self.state == State::AwaitingInformation;
         let mut case = Case {
             id,
@@ -88,12 +89,12 @@ impl ImportRecord {
         };
         case.reference.clone_from(&self.reference);
         self.overwrite(&mut case);
-        deadline::adopt(&mut case, now, &deadline::Calendar::default());
+        deadline::adopt(&mut case, now, calendar);
         case
     }
 
     /// The existing case with what the file says (version one higher), or none when the file says nothing new.
-    pub fn changed(self, existing: &Case, now: OffsetDateTime) -> Option<Case> {
+    pub fn changed(self, existing: &Case, now: OffsetDateTime, calendar: &Calendar) -> Option<Case> {
         let mut case = existing.clone();
         self.overwrite(&mut case);
         if case == *existing {
@@ -101,7 +102,7 @@ impl ImportRecord {
         }
         let clock = |case: &Case| (case.state, case.due_at, case.clock_paused_at);
         if clock(&case) != clock(existing) {
-            deadline::adopt(&mut case, now, &deadline::Calendar::default());
+            deadline::adopt(&mut case, now, calendar);
         }
         case.version += 1;
         case.updated_at = now;
@@ -131,10 +132,10 @@ impl ImportRecord {
     }
 
     /// Gives an open case the deadline of its severity, counted from when it was opened, unless the file has one.
-    pub fn compute_deadline(&mut self) {
+    pub fn compute_deadline(&mut self, calendar: &Calendar) {
         let runs = !self.state.is_terminal() && self.state != State::Draft;
         if runs && self.due_at.is_none_or(|due| due.is_none()) {
-            let due = deadline::due_at(self.opened_at, self.severity, &deadline::Calendar::default());
+            let due = deadline::due_at(self.opened_at, self.severity, calendar);
             self.due_at = Some(Some(due));
         }
     }

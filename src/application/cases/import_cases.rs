@@ -9,6 +9,7 @@ use std::collections::HashMap;
 use std::io::{self, Read};
 use std::sync::Arc;
 
+use docket_domain::calendar::Calendar;
 use docket_domain::case::{Case, EventType};
 use docket_domain::ids::CaseId;
 use docket_domain::named_enum;
@@ -16,6 +17,7 @@ use sha2::{Digest, Sha256};
 use tokio::sync::mpsc;
 use uuid::Uuid;
 
+use super::calendars::Calendars;
 use super::write_draft::{Act, Decision, accepted};
 use crate::application::bulk::batches::{self, Batch};
 use crate::application::bulk::file_rows::{FileError, FileRows};
@@ -137,6 +139,8 @@ pub struct ImportCases {
     pub store: Arc<dyn BulkStore>,
     /// Time and identifiers.
     pub clock: Arc<dyn Clock>,
+    /// What deadlines are reckoned by.
+    pub calendars: Calendars,
 }
 
 /// A batch and what was decided on it.
@@ -170,7 +174,8 @@ impl ImportCases {
         let run = self.open(caller, plan).await?;
         let mut progress = run.progress;
         report.begin(&progress).map_err(ImportError::Report)?;
-        let mut batches = self.read(plan, source, progress.bytes_done);
+        let calendar = self.calendars.rules(caller.actor.tenant_id).await?;
+        let mut batches = self.read(plan, calendar, source, progress.bytes_done);
         let mut count_at = progress.imported + COUNT_AFTER;
         let mut pending = self.prepare(caller, plan, &run, &mut batches).await?;
         while let Some(prepared) = pending {
@@ -206,13 +211,14 @@ impl ImportCases {
     fn read<R: Read + Send + 'static>(
         &self,
         plan: &ImportPlan,
+        calendar: Arc<Calendar>,
         source: R,
         done: u64,
     ) -> mpsc::Receiver<Result<Batch, FileError>> {
         let (sender, receiver) = mpsc::channel(READ_AHEAD);
         let (plan, now) = (plan.clone(), self.clock.now());
         tokio::task::spawn_blocking(move || {
-            match FileRows::open(source, plan.format, plan.encoding, &plan.mapping, now) {
+            match FileRows::open(source, plan.format, plan.encoding, &plan.mapping, &calendar, now) {
                 Ok(rows) => batches::send(rows, plan.batch.max(1), done, &sender),
                 Err(error) => drop(sender.blocking_send(Err(error))),
             }
@@ -238,7 +244,8 @@ impl ImportCases {
     async fn decide(&self, caller: &Caller, plan: &ImportPlan, run: &Run, batch: &Batch) -> Result<Draft, ImportError> {
         let references: Vec<String> = batch.records.iter().map(|(_, record)| record.reference.clone()).collect();
         let existing = self.store.by_reference(caller.actor.tenant_id, &references).await?;
-        self.draft(caller, plan, run, &batch.records, existing)
+        let calendar = self.calendars.rules(caller.actor.tenant_id).await?;
+        self.draft(caller, (plan, &calendar), run, &batch.records, existing)
     }
 
     /// Reports and commits a batch; the progress with it.
@@ -302,7 +309,7 @@ impl ImportCases {
     fn draft(
         &self,
         caller: &Caller,
-        plan: &ImportPlan,
+        (plan, calendar): (&ImportPlan, &Calendar),
         run: &Run,
         records: &[(u64, ImportRecord)],
         existing: Vec<StoredCase>,
@@ -316,8 +323,8 @@ impl ImportCases {
             let record = record.clone();
             let stored = existing.remove(&record.reference);
             let next = match &stored {
-                None => record.into_case(CaseId(self.clock.new_id()), caller.actor.tenant_id, now),
-                Some(stored) => match record.changed(&stored.case, now) {
+                None => record.into_case(CaseId(self.clock.new_id()), caller.actor.tenant_id, now, calendar),
+                Some(stored) => match record.changed(&stored.case, now, calendar) {
                     None => {
                         draft.unchanged += 1;
                         continue;

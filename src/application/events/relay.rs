@@ -131,7 +131,7 @@ impl Relay {
             tokio::select! {
                 () = stop.cancelled() => return,
                 // Missed hints are no loss: polling finds what they were about.
-                hint = listener.next() => if let Some(tenant) = hint { self.hint(tenant) },
+                hint = listener.next_to_hand_on() => if let Some(tenant) = hint { self.hint(tenant) },
             }
         }
     }

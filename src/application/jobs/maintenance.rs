@@ -14,6 +14,7 @@ use crate::application::audit::verify_trail::verify_trail;
 use crate::application::evidence::sweep_orphans::sweep_orphans;
 use crate::application::ports::housekeeping::Housekeeping;
 use crate::application::ports::{AuditStore, BlobStore, Clock, EvidenceIndex, Signer};
+use crate::telemetry::delivery;
 
 /// Rows that one statement removes: few enough to be done within a moment.
 const BATCH: u32 = 5_000;
@@ -26,6 +27,7 @@ pub fn schedules() -> Result<Vec<Schedule>, InvalidCron> {
     Ok(vec![
         platform("purge_idempotency_keys", "*/10 * * * *")?,
         platform("purge_finished_jobs", "5 * * * *")?,
+        platform("purge_delivery_attempts", "15 * * * *")?,
         platform("settle_lost_calls", "*/5 * * * *")?,
         platform("purge_answers", "25 3 * * *")?,
         platform(super::deadlines::WATCH, "* * * * *")?,
@@ -99,6 +101,40 @@ impl JobHandler for PurgeFinishedJobs {
         let mut total = 0;
         loop {
             let removed = self.housekeeping.purge_finished_jobs(self.age, self.dead_age, BATCH).await?;
+            total += removed;
+            if !was_full(removed) {
+                return Ok(Outcome::DoneWith(json!({"removed": total})));
+            }
+            context.go_on()?;
+        }
+    }
+}
+
+/// Removes old lines of the delivery logs of endpoints.
+pub struct PurgeDeliveryAttempts {
+    /// Where they are.
+    pub housekeeping: Arc<dyn Housekeeping>,
+    /// How long they are kept.
+    pub age: Duration,
+}
+
+#[async_trait]
+impl JobHandler for PurgeDeliveryAttempts {
+    fn spec(&self) -> KindSpec {
+        let about = "Removes lines of the delivery logs that are older than `webhooks.log_days`.";
+        let spec = KindSpec::new("purge_delivery_attempts", about);
+        KindSpec { concurrency: 1, keeps_results: true, enqueued_by: OPERATORS, ..spec }
+    }
+
+    fn check(&self, payload: &Value) -> Result<(), String> {
+        no_payload(payload)
+    }
+
+    async fn run(&self, context: &JobContext, _: &Value) -> Result<Outcome, JobError> {
+        let mut total = 0;
+        loop {
+            let removed = self.housekeeping.purge_delivery_attempts(self.age, BATCH).await?;
+            delivery::purged(removed);
             total += removed;
             if !was_full(removed) {
                 return Ok(Outcome::DoneWith(json!({"removed": total})));

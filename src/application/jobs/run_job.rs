@@ -57,7 +57,13 @@ pub async fn run_job(
         let error = format!("begun {begun} times and never ended: its worker died or hung each time");
         return Ended::Settle(Settlement::Dead { error });
     }
-    let span = tracing::info_span!("job", otel.kind = "consumer", kind = spec.kind, attempt = job.attempt);
+    let span = tracing::info_span!(
+        "job",
+        otel.kind = "consumer",
+        kind = spec.kind,
+        attempt = job.attempt,
+        otel.status_code = tracing::field::Empty,
+    );
     let place = adopt(&span, job.traceparent.as_deref().and_then(SpanId::parse));
     let request = Arc::new(RequestContext::new(job.lease.job_id.to_string(), place));
     let context = JobContext {
@@ -70,10 +76,13 @@ pub async fn run_job(
         traceparent: request.traceparent.clone(),
         queue: queue.clone(),
     };
-    let work = attempt(handler, &spec, &context, &job.payload).instrument(span);
+    let work = attempt(handler, &spec, &context, &job.payload).instrument(span.clone());
     let result = scope(request, AssertUnwindSafe(work).catch_unwind()).await;
     // The panic itself was logged where it happened.
     let result = result.unwrap_or_else(|_| Err(JobError::retry("the handler panicked; see the log")));
+    if matches!(result, Err(JobError::Fatal(_) | JobError::Retry { .. })) {
+        span.record("otel.status_code", "ERROR");
+    }
     judge(&spec, job.attempt, result, random)
 }
 

@@ -15,4 +15,6 @@ pub trait Housekeeping: Send + Sync + 'static {
     async fn purge_idempotency_keys(&self, limit: u32) -> Result<u64, StoreError>;
     /// Removes jobs that ended so long ago; dead letters have an age of their own.
     async fn purge_finished_jobs(&self, age: Duration, dead_age: Duration, limit: u32) -> Result<u64, StoreError>;
+    /// Removes lines of the delivery logs that are so old.
+    async fn purge_delivery_attempts(&self, age: Duration, limit: u32) -> Result<u64, StoreError>;
 }

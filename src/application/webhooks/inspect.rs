@@ -1,8 +1,11 @@
 //! Looking at endpoints and their delivery log, and sending a test.
 
+use async_trait::async_trait;
 use docket_domain::ids::{CaseId, EndpointId, EventId};
+use docket_domain::tenancy::Tenant;
 use docket_domain::webhook::Endpoint;
-use serde_json::json;
+use serde_json::{Value, json};
+use time::OffsetDateTime;
 use uuid::Uuid;
 
 use super::administer::DeliveryDesk;
@@ -11,9 +14,14 @@ use crate::application::error::UseCaseError;
 use crate::application::events::envelope::Envelope;
 use crate::application::events::relay::outcome_word;
 use crate::application::ports::delivery_log::Attempt;
-use crate::application::request::Caller;
-use crate::application::tenancy::unit_of_work::require_admin;
+use crate::application::request::{Caller, Rendered};
+use crate::application::tenancy::TenancyPresenter;
+use crate::application::tenancy::unit_of_work::{
+    Act, Decide, Decision, DeliverySubject, Forget, Subject, Target, require_admin,
+};
 
+/// The name of a test in the audit trail.
+const TEST_ACT: &str = "webhook.test";
 /// The type of a test message on the wire.
 pub const TEST_TYPE: &str = "docket.webhook.test";
 
@@ -49,11 +57,17 @@ impl DeliveryDesk {
     }
 
     /// Sends a test message now, outside of the order of any case, and says how it went. Nothing is retried.
+    ///
+    /// The act is on the tenant's chain before the message leaves, so that none leaves unseen; how it went stands in the
+    /// delivery log under the same event.
     pub async fn test(&self, caller: &Caller, id: EndpointId) -> Result<Attempt, UseCaseError> {
-        require_admin(caller)?;
+        self.tenancy.require_admin(caller, TEST_ACT).await?;
         let tenant = caller.actor.tenant_id;
         let target = self.log.target(tenant, id).await?.ok_or(UseCaseError::NotFound("webhook endpoint"))?;
         let (clock, event_id) = (&self.tenancy.clock, self.tenancy.clock.new_id());
+        let target_tenant = Target::Existing(tenant);
+        let act = Act { caller, target: target_tenant, claim: None, presenter: &Unworded, attempted: TEST_ACT };
+        self.tenancy.carry_out(act, &Announced { id, event_id, url: target.url.clone() }).await?;
         let envelope = Envelope {
             specversion: "1.0",
             id: event_id,
@@ -84,5 +98,37 @@ impl DeliveryDesk {
         };
         self.log.record(tenant, &attempt).await?;
         Ok(attempt)
+    }
+}
+
+/// The record of a test that is about to be sent.
+struct Announced {
+    id: EndpointId,
+    event_id: Uuid,
+    url: String,
+}
+
+#[async_trait]
+impl Decide for Announced {
+    async fn decide(&self, _: Option<&Tenant>, _: OffsetDateTime) -> Result<Decision, UseCaseError> {
+        let body = json!({"id": self.id, "event_id": self.event_id, "event_type": TEST_TYPE, "url": self.url});
+        Ok(Decision {
+            effects: Vec::new(),
+            action: TEST_ACT,
+            subject: Subject::Delivery(DeliverySubject::Report { body, reason: None }),
+            created: false,
+            before: Value::Null,
+            secret: None,
+            forget: Forget::Nothing,
+        })
+    }
+}
+
+/// The answer is the attempt, which is not known yet; the record says that the act was accepted.
+struct Unworded;
+
+impl TenancyPresenter for Unworded {
+    fn done(&self, _: &Subject, _: bool, _: Option<&str>) -> Rendered {
+        Rendered { status: 200, etag: None, location: None, body: String::new() }
     }
 }

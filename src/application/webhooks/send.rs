@@ -7,6 +7,7 @@ use tracing::Instrument;
 
 use super::message::{bound_to, message};
 use crate::application::events::envelope::Envelope;
+use crate::application::events::relay::outcome_word;
 use crate::application::ports::relay_store::EndpointTarget;
 use crate::application::ports::webhook_sender::Receipt;
 use crate::application::ports::{Clock, SecretSealer, WebhookSender};
@@ -42,7 +43,10 @@ impl Sending {
             otel.kind = "producer",
             messaging.message.id = %envelope.id,
             messaging.destination.name = %target.id,
+            http.request.method = "POST",
             http.response.status_code = tracing::field::Empty,
+            otel.status_code = tracing::field::Empty,
+            error.type = tracing::field::Empty,
         );
         let place = adopt(&span, parent);
         let secrets: Result<Vec<_>, _> =
@@ -64,6 +68,10 @@ impl Sending {
         let receipt = self.sender.send(&message).instrument(span.clone()).await;
         if let Some(status) = receipt.status {
             span.record("http.response.status_code", status);
+        }
+        if let Some(failure) = meaning(&receipt).failure {
+            span.record("otel.status_code", "ERROR");
+            span.record("error.type", outcome_word(Some(failure)));
         }
         receipt
     }

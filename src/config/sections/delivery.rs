@@ -36,6 +36,8 @@ section! {
         /// Key that seals signing secrets. Empty: generated under `data_dir` on the first start; set the same on all replicas.
         #[serde(deserialize_with = "optional_secret")]
         secret_key: Option<SecretString> = "\"\"", Rule::SecretKey;
+        /// Days that the log of what was tried for an endpoint is kept.
+        log_days: u32 = "30", Rule::Integer { min: 1, max: 3_650 };
     }
 }
 

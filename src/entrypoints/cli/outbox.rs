@@ -1,7 +1,7 @@
 //! `docket outbox`: what waits to be delivered, and what was given up: list, show, redrive, skip.
 
 use clap::Subcommand;
-use docket_domain::ids::{CaseId, DestinationId, EventId};
+use docket_domain::ids::{CaseId, DestinationId, EventId, TenantId};
 use serde_json::json;
 use uuid::Uuid;
 
@@ -126,16 +126,27 @@ async fn work(desk: Desk, what: What) -> Result<(), Failure> {
             let (destination, case_id) = (destination.map(DestinationId), case.map(CaseId));
             let act = OutboxAct::Redrive(Ok(LaneFilter { dead: Some(true), destination, case_id }));
             let done = answer(deliveries.move_on(&caller, None, act, &JsonAnswer).await)?;
+            announce(&desk, tenant.id).await;
             if as_json { print_json(&done) } else { println!("{} redriven", done["redriven"]) }
         }
         What::Skip { destination, case, event, reason, .. } => {
             let (destination, case_id) = (DestinationId(destination), CaseId(case));
             let act = OutboxAct::Skip { destination, case_id, input: Ok((EventId(event), reason)) };
             let done = answer(deliveries.move_on(&caller, None, act, &JsonAnswer).await)?;
+            announce(&desk, tenant.id).await;
             if as_json { print_json(&done) } else { println!("{event} skipped") }
         }
     }
     Ok(())
+}
+
+/// Tells the relays, which would otherwise find it at their next poll.
+async fn announce(desk: &Desk, tenant: TenantId) {
+    if desk.config.relay.hints
+        && let Err(error) = desk.parts.wakeup_channel().announce(&[tenant], false).await
+    {
+        tracing::debug!(%error, "cannot hint at what may be sent again; polling finds it");
+    }
 }
 
 fn lines(lanes: &[WaitingLane]) -> String {

@@ -25,7 +25,7 @@ impl Service for RelayService {
     }
 }
 
-/// Hears the hints of processes that only answer requests, and passes them on in this one.
+/// Hears the hints of other processes and passes them on in this one: to the relay and to those who follow the feed.
 pub struct HintListener {
     /// Where they come from.
     pub channel: Arc<dyn WakeupChannel>,
@@ -44,7 +44,10 @@ impl Service for HintListener {
         loop {
             tokio::select! {
                 () = stop.cancelled() => return Ok(()),
-                hint = ear.next() => self.wakeups.committed(hint?),
+                hint = ear.next() => {
+                    let hint = hint?;
+                    self.wakeups.heard(hint.tenant, hint.handed_on);
+                }
             }
         }
     }
@@ -53,18 +56,18 @@ impl Service for HintListener {
 /// The least time between two announcements: what comes in between is announced together.
 const GAP: Duration = Duration::from_millis(20);
 
-/// Announces the commits of this process to those that do background work. Runs where the relay does not.
-pub async fn announce(channel: Arc<dyn WakeupChannel>, wakeups: Wakeups, stop: CancellationToken) {
+/// Announces the commits of this process to the others; `handed_on` says that it hands them on itself.
+pub async fn announce(channel: Arc<dyn WakeupChannel>, wakeups: Wakeups, handed_on: bool, stop: CancellationToken) {
     let mut listener = wakeups.listen();
     let mut tenants = std::collections::HashSet::new();
     loop {
         let hint = tokio::select! {
             () = stop.cancelled() => return,
-            hint = listener.next() => hint,
+            hint = listener.next_own() => hint,
         };
         tenants.extend(hint);
         let told: Vec<_> = tenants.drain().collect();
-        if let Err(error) = channel.announce(&told).await {
+        if let Err(error) = channel.announce(&told, handed_on).await {
             tracing::debug!(%error, "cannot hint at new events; polling finds them");
         }
         // The first of a burst is told at once, the rest of it together.
@@ -73,13 +76,13 @@ pub async fn announce(channel: Arc<dyn WakeupChannel>, wakeups: Wakeups, stop: C
         loop {
             tokio::select! {
                 () = stop.cancelled() => return,
-                hint = listener.next() => tenants.extend(hint),
+                hint = listener.next_own() => tenants.extend(hint),
                 () = &mut gap => break,
             }
         }
         if !tenants.is_empty() {
             let told: Vec<_> = tenants.drain().collect();
-            let _ = channel.announce(&told).await;
+            let _ = channel.announce(&told, handed_on).await;
         }
     }
 }

@@ -110,6 +110,24 @@ impl TestApp {
         }
     }
 
+    /// Another process on the same database, with the same keys; where it answers.
+    pub async fn beside(&self, change: impl FnOnce(&mut Config)) -> String {
+        let mut config = self.config.clone();
+        change(&mut config);
+        let settings = PoolSettings {
+            url: self.database.app_url(),
+            size: 6,
+            acquire_timeout: Duration::from_secs(5),
+            statement_timeout: Duration::from_secs(15),
+        };
+        let parts = bootstrap::Parts::from_pool(postgres::connect(&settings).await.unwrap());
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        config.server.public_url.clone_from(&url);
+        tokio::spawn(bootstrap::run(config, parts, listener, self.shutdown.clone()));
+        url
+    }
+
     /// The first tenant's key for a role.
     pub fn key(&self, role: Role) -> &str {
         &self.tenants[0].keys[&role]
