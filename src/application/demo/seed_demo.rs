@@ -146,7 +146,7 @@ async fn import_cases(import: &ImportCases, tenant: TenantId, demo: &DemoTenant)
     Ok(progress.imported + progress.updated + progress.unchanged + progress.skipped)
 }
 
-fn system(tenant: TenantId) -> Caller {
+pub(super) fn system(tenant: TenantId) -> Caller {
     Caller { actor: Actor::system(tenant), request_id: "demo".to_owned(), trace_id: String::new(), traceparent: None }
 }
 

@@ -39,10 +39,8 @@ section! {
 }
 
 section! {
-    /// Demo tenants, keys and cases for a first look.
+    /// What `docket demo` leaves for scripts.
     Demo = "demo" {
-        /// Whether `docket serve` creates the demo tenants, keys and cases when they are missing. Never in production.
-        enabled: bool = "false", Rule::Flag;
         /// File that receives the URL and the demo keys, readable by its owner only.
         file: PathBuf = "\"\"", Rule::PathUnderDataDir("demo.json");
     }

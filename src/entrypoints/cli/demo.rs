@@ -13,8 +13,10 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 use super::serve::cancel_on_signal;
-use super::{Failure, register};
+use super::{Failure, demo_documents, register};
 use crate::application::demo::seed_demo::{SeededTenant, seed_demo};
+use crate::application::demo::seed_documents::Missing;
+use crate::application::knowledge::library::Library;
 use crate::bootstrap::{self, Parts};
 use crate::config::{Config, Loaded};
 
@@ -27,8 +29,11 @@ Examples:
   jq -r '.tenants[0].keys.reporter' .docket/demo.json
                                           a demo key for a script
 
-A second start keeps tenants, keys and cases. The keys stand in .docket/demo.json, readable by you alone.
+A second start keeps tenants, keys, cases and documents. The keys stand in .docket/demo.json, readable by you alone.
 Never use it for real cases: whoever reads that file has every role.";
+
+/// What the printed line asks the documents.
+const QUESTION: &str = "For how many years must the log of berth inspections be kept since the beginning of 2026?";
 
 /// Arguments of `docket demo`.
 #[derive(Debug, clap::Args)]
@@ -37,6 +42,9 @@ pub struct Args {
     /// Start a fictional company register, too, and let docket ask it about respondents
     #[arg(long)]
     register: bool,
+    /// Leave the demo documents out
+    #[arg(long)]
+    no_documents: bool,
 }
 
 /// What scripts and load tests read.
@@ -62,8 +70,16 @@ pub async fn run(args: Args, loaded: Loaded) -> Result<(), Failure> {
     }
     let database = bootstrap::database(&config).await?;
     let parts = Parts::from_pool(database.pool.clone());
-    let outcome = match prepare(&config, &parts, &listener).await {
-        Ok(()) => bootstrap::run(config, parts, listener, shutdown).await.map_err(Failure::from),
+    let library = parts.library(&config, parts.administration(&config))?;
+    let outcome = match prepare(&config, &parts, &listener, (!args.no_documents).then_some(&library)).await {
+        Ok(missing) => {
+            // Beside the service, which reads them: nobody waits for documents to see cases.
+            let documents = tokio::spawn(demo_documents::bring(library, missing, shutdown.clone()));
+            let served = bootstrap::run(config, parts, listener, shutdown.clone()).await.map_err(Failure::from);
+            shutdown.cancel();
+            documents.await.map_err(|error| Failure::new(error.to_string()))?;
+            served
+        }
         Err(failure) => Err(failure),
     };
     database.close().await.map_err(|error| Failure::new(format!("cannot close the database: {error}")))?;
@@ -85,19 +101,29 @@ async fn start_register(shutdown: &CancellationToken) -> Result<SocketAddr, Fail
     Ok(address)
 }
 
-async fn prepare(config: &Config, parts: &Parts, listener: &TcpListener) -> Result<(), Failure> {
+/// Seeds and says how to begin. What is given back are the documents that are missing.
+async fn prepare(
+    config: &Config,
+    parts: &Parts,
+    listener: &TcpListener,
+    library: Option<&Library>,
+) -> Result<Vec<Missing>, Failure> {
     let path = &config.demo.file;
     let known = read(path);
     let mut told = |step: &str| println!("  {} {step}", style("✓").green());
     println!("{}", style("Preparing the demo").bold());
     let seeded = seed_demo(&parts.administration(config), &parts.importing(), &known, &mut told).await;
     let tenants = seeded.map_err(|error| Failure::from(anyhow::Error::from(error)))?;
+    let missing = match library {
+        Some(library) => demo_documents::look(library).await?,
+        None => Vec::new(),
+    };
     let address = listener.local_addr().map_err(|error| Failure::new(error.to_string()))?;
     let url = if config.server.public_url.is_empty() { format!("http://{address}") } else { config.public_url() };
     let file = DemoFile { url, tenants };
     write(path, &file).map_err(|error| Failure::new(format!("cannot write {}: {error}", path.display())))?;
     print_welcome(&file, path);
-    Ok(())
+    Ok(missing)
 }
 
 fn read(path: &Path) -> Vec<SeededTenant> {
@@ -138,5 +164,10 @@ fn print_welcome(file: &DemoFile, path: &Path) {
         key(Role::Reporter)
     );
     println!("  curl -s -H 'Authorization: Bearer {}' '{url}/v1/cases?q=buoy&count=true'\n", key(Role::Auditor));
+    println!(
+        "  curl -s -H 'Authorization: Bearer {}' -H \"Idempotency-Key: $(date +%s%N)\" -H 'Content-Type: application/json' \\\n    \
+         -d '{{\"question\": \"{QUESTION}\"}}' {url}/v1/answers\n",
+        key(Role::Caseworker)
+    );
     println!("Ctrl-C stops docket and its database.\n");
 }

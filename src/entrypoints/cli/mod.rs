@@ -9,6 +9,7 @@ mod audit;
 mod completions;
 mod config;
 mod demo;
+mod demo_documents;
 mod drill;
 mod eval;
 mod eval_report;
