@@ -292,6 +292,7 @@ pub async fn run(
         parts.words_are_ready(FIRST_INDEX).await;
     }
     health.mark_started();
+    let catching_up = config.server.role.works().then(|| tokio::spawn(parts.catch_up(&config)));
     // Watched from here on: what was not ready while the service started would be shown as down for a moment.
     let watch = tokio::spawn(watch(health.clone(), parts.pool.clone(), config.data_dir.clone()));
     tracing::info!(url = config.public_url(), "listening");
@@ -301,6 +302,7 @@ pub async fn run(
     upkeep.abort();
     pool_gauges.abort();
     watch.abort();
+    catching_up.inspect(tokio::task::JoinHandle::abort);
     for task in upkeep_of_api {
         task.abort();
     }

@@ -1,5 +1,6 @@
 //! The parts that bring documents in and read them.
 
+use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -7,8 +8,9 @@ use anyhow::Context;
 
 use super::{Parts, delivery, plugins};
 use crate::adapters::http_client::HttpDocumentFetcher;
-use crate::adapters::postgres::{PgChunkStore, PgDocumentStore};
+use crate::adapters::postgres::{PgChunkStore, PgDocumentStore, PgJobQueue};
 use crate::adapters::python::{PluginParser, PluginPool};
+use crate::application::knowledge::embed_passages::{EmbedLater, EmbedPassages};
 use crate::application::knowledge::ingest_document::IngestDocument;
 use crate::application::knowledge::library::Library;
 use crate::application::ports::{ChunkStore, DocumentFetcher, DocumentParser, DocumentStore, Plugins};
@@ -65,6 +67,31 @@ impl Parts {
             parser: self.parser(config),
             embedder: self.embedder(config),
             clock: self.clock.clone(),
+            later: self.embed_later(),
         })
+    }
+
+    fn embed_later(&self) -> EmbedLater {
+        EmbedLater { chunks: self.chunks(), jobs: self.jobs(), clock: self.clock.clone() }
+    }
+
+    /// The job that embeds what was read without the model.
+    pub(super) fn embedding_passages(&self, config: &Config) -> EmbedPassages {
+        EmbedPassages { chunks: self.chunks(), embedder: self.embedder(config) }
+    }
+
+    /// Enqueues that job wherever passages wait and this process has the model.
+    pub(super) fn catch_up(&self, config: &Config) -> impl Future<Output = ()> + use<> {
+        let (later, queue) = (self.embed_later(), PgJobQueue::new(self.pool.clone()));
+        let embedder = self.embedder(config);
+        async move {
+            match later.enqueue_all(&queue, embedder.as_ref()).await {
+                Ok(0) => {}
+                Ok(jobs) => {
+                    tracing::info!(jobs, "passages that were read without the embedding model get their vectors")
+                }
+                Err(error) => tracing::warn!(%error, "passages without embeddings wait for the schedule"),
+            }
+        }
     }
 }

@@ -105,6 +105,7 @@ pub(super) fn registry(parts: &Parts, config: &Config, outside: &Outside) -> any
             age: days(config.answers.keep_days),
         }),
         Arc::new(parts.ingesting(config)?),
+        Arc::new(parts.embedding_passages(config)),
         Arc::new(SweepEvidence { blobs: parts.blobs(config)?, index: parts.evidence(), clock: clock.clone() }),
         Arc::new(VerifyAudit { audit: parts.audit(), signer: parts.signer(config)? }),
         Arc::new(WatchDeadlines { watch: deadline_watch(parts), writing: parts.writing(config) }),

@@ -20,6 +20,7 @@ mod case_lists;
 mod concurrency;
 mod deadlines;
 mod documents;
+mod embedding_later;
 mod enrichment;
 mod event_feed;
 mod event_stream;

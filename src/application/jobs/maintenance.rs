@@ -12,6 +12,7 @@ use super::schedule::{For, InvalidCron, Schedule};
 use crate::application::audit::checkpoints::make_checkpoint;
 use crate::application::audit::verify_trail::verify_trail;
 use crate::application::evidence::sweep_orphans::sweep_orphans;
+use crate::application::knowledge::embed_passages::EMBED_PASSAGES;
 use crate::application::ports::housekeeping::Housekeeping;
 use crate::application::ports::{AuditStore, BlobStore, Clock, EvidenceIndex, Signer};
 use crate::telemetry::delivery;
@@ -32,13 +33,14 @@ pub fn schedules() -> Result<Vec<Schedule>, InvalidCron> {
         platform("purge_answers", "25 3 * * *")?,
         platform(super::deadlines::WATCH, "* * * * *")?,
         platform("sweep_evidence", "40 2 * * *")?,
+        Schedule::new(EMBED_PASSAGES, "*/15 * * * *", EMBED_PASSAGES, json!({}), For::EachTenant)?,
         Schedule::new("sign_checkpoint", "10 1 * * *", "sign_checkpoint", json!({}), For::EachTenant)?,
         Schedule::new("verify_audit", "30 1 * * *", "verify_audit", json!({}), For::EachTenant)?,
     ])
 }
 
 /// Maintenance takes no payload.
-pub(super) fn no_payload(payload: &Value) -> Result<(), String> {
+pub(crate) fn no_payload(payload: &Value) -> Result<(), String> {
     if payload.as_object().is_some_and(serde_json::Map::is_empty) { Ok(()) } else { Err("must be {}".to_owned()) }
 }
 

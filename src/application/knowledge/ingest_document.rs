@@ -10,12 +10,13 @@ use std::time::Duration;
 use async_trait::async_trait;
 use bytes::{Bytes, BytesMut};
 use docket_domain::document::{Chunk, Chunking, Document, Extracted, Failure, FailureCode};
-use docket_domain::ids::{ChunkId, DocumentId};
+use docket_domain::ids::{ChunkId, DocumentId, TenantId};
 use docket_domain::job::RetryPolicy;
 use futures::TryStreamExt;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
+use super::embed_passages::EmbedLater;
 use crate::application::jobs::{JobContext, JobError, JobHandler, KindSpec, Outcome};
 use crate::application::ports::blob_store::ContentAddress;
 use crate::application::ports::chunk_store::DIMENSIONS;
@@ -49,6 +50,8 @@ pub struct IngestDocument {
     pub embedder: Arc<dyn Embedder>,
     /// Fresh ids.
     pub clock: Arc<dyn Clock>,
+    /// Has passages embedded that were read before the model was there.
+    pub later: EmbedLater,
 }
 
 /// Why a document is not read.
@@ -93,7 +96,13 @@ impl JobHandler for IngestDocument {
         }
         let Some(document) = self.documents.get(tenant, id).await? else { return Ok(Outcome::Done) };
         let published = match self.read(context, &document, version).await {
-            Ok(reading) => self.documents.publish(&reading, context.lease).await?,
+            Ok(reading) => {
+                let published = self.documents.publish(&reading, context.lease).await?;
+                if published == Published::Done && reading.chunks.iter().any(|new| new.embedding.is_some()) {
+                    self.catch_up(tenant).await;
+                }
+                published
+            }
             Err(Stopped::Failed(failure)) => {
                 tracing::warn!(%id, code = %failure.code, reason = failure.reason, "a document cannot be read");
                 self.documents.fail(tenant, id, version, &failure, context.lease).await?
@@ -137,6 +146,13 @@ impl IngestDocument {
             text: DocumentText { generation: version, text: extracted.text, page_starts: extracted.page_starts },
             chunks: chunks.into_iter().map(with_embedding).collect(),
         })
+    }
+
+    /// The model is there: passages that went without get their vectors, too. The document is published whatever comes of it.
+    async fn catch_up(&self, tenant: TenantId) {
+        if let Err(error) = self.later.enqueue(tenant).await {
+            tracing::warn!(%error, "passages without embeddings wait for the schedule");
+        }
     }
 
     async fn bytes(&self, document: &Document) -> Result<Bytes, Stopped> {

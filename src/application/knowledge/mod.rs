@@ -3,6 +3,7 @@
 pub mod answer;
 pub mod answer_question;
 pub mod answering;
+pub mod embed_passages;
 pub mod embedding_cache;
 pub mod follow_passages;
 pub mod ingest_document;

@@ -20,7 +20,7 @@ const SERVICE: &str = r#"#!/bin/sh
 # Starts, stops or kills the service of the drill. A start waits until it is ready, or 20 s.
 set -eu
 case $1 in
-  start) setsid docket demo >>"$DRILL/service.log" 2>&1 </dev/null & echo $! >"$DRILL/service.pid"
+  start) setsid docket demo --no-documents >>"$DRILL/service.log" 2>&1 </dev/null & echo $! >"$DRILL/service.pid"
     for look in $(seq 100); do curl -sf -m 2 -o /dev/null "$BASE_URL/readyz" && break; sleep 0.2; done ;;
   stop) kill -TERM "$(cat "$DRILL/service.pid")"; while kill -0 "$(cat "$DRILL/service.pid")" 2>/dev/null; do sleep 0.1; done ;;
   kill) kill -KILL "$(cat "$DRILL/service.pid")" ;;
