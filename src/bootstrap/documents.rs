@@ -88,7 +88,7 @@ impl Parts {
             match later.enqueue_all(&queue, embedder.as_ref()).await {
                 Ok(0) => {}
                 Ok(jobs) => {
-                    tracing::info!(jobs, "passages that were read without the embedding model get their vectors")
+                    tracing::info!(jobs, "passages that were read without the embedding model get their vectors");
                 }
                 Err(error) => tracing::warn!(%error, "passages without embeddings wait for the schedule"),
             }

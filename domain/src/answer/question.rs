@@ -114,6 +114,9 @@ const TO_PROGRAMS: &[&str] = &[
     "the tool `",
 ];
 
+/// Digits of the shortest telephone number.
+const TELEPHONE_DIGITS: usize = 3;
+
 /// What the form of a question demands of a line.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Form {
@@ -121,8 +124,8 @@ pub struct Form {
     number: bool,
     /// A number or a word that says when.
     time: bool,
-    /// A number of at least three digits: a telephone number.
-    telephone: bool,
+    /// A number of at least so many digits, as telephone numbers have.
+    digits: Option<usize>,
     /// These years: one of them, where the line or its title names any, or always when a figure of the past is asked for.
     years: Vec<String>,
     past: bool,
@@ -143,7 +146,7 @@ impl Form {
         Self {
             number: pair("how", EXTENTS) || asks_measure,
             time: words.contains(&"when"),
-            telephone: words.contains(&"telephone") || words.contains(&"phone"),
+            digits: (words.contains(&"telephone") || words.contains(&"phone")).then_some(TELEPHONE_DIGITS),
             past: words.iter().any(|word| matches!(*word, "did" | "was" | "were")),
             years,
             own,
@@ -163,7 +166,8 @@ impl Form {
         if (self.number && !numbered) || (self.time && !numbered && !says(TIMES)) {
             return false;
         }
-        if self.telephone && !stated.iter().any(|number| number.chars().filter(char::is_ascii_digit).count() >= 3) {
+        let digits = |number: &String| number.chars().filter(char::is_ascii_digit).count();
+        if self.digits.is_some_and(|least| !stated.iter().any(|number| digits(number) >= least)) {
             return false;
         }
         let names = |text: &str| self.years.iter().any(|year| text.contains(year.as_str()));

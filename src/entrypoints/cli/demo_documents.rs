@@ -30,10 +30,10 @@ pub(super) async fn bring(library: Library, missing: Vec<Missing>, stop: Cancell
     }
     let (began, mut told) = (Instant::now(), 0);
     let mut tell = |progress: Progress| {
-        let (done, step) = (progress.ready + progress.failed, progress.total.div_ceil(STEPS));
-        if done < progress.total && done / step > told {
-            told = done / step;
-            println!("  {} {done} of {} demo documents read", style("…").cyan(), progress.total);
+        let (finished, step) = (progress.ready + progress.failed, progress.total.div_ceil(STEPS));
+        if finished < progress.total && finished / step > told {
+            told = finished / step;
+            println!("  {} {finished} of {} demo documents read", style("…").cyan(), progress.total);
         }
     };
     match seed_documents(&library, missing, &stop, &mut tell).await {
