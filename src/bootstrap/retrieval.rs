@@ -71,7 +71,7 @@ impl Parts {
     }
 
     /// Keeps this process's index of words in step until `stop`.
-    pub(super) fn follow_passages(&self, config: &Config, stop: CancellationToken) -> impl Future<Output = ()> + use<> {
+    pub fn follow_passages(&self, config: &Config, stop: CancellationToken) -> impl Future<Output = ()> + use<> {
         let follower = FollowPassages {
             feed: self.keyword_feed(),
             index: self.words.index.clone() as Arc<dyn KeywordIndex>,
@@ -83,7 +83,7 @@ impl Parts {
 
     /// Waits for the index of words, but not for long: a small one is there before the first request, a large one is named as
     /// missing by /readyz until it is built.
-    pub(super) async fn words_are_ready(&self, at_most: Duration) {
+    pub async fn words_are_ready(&self, at_most: Duration) {
         let built = async {
             while !self.words.ready.load(Ordering::Acquire) {
                 tokio::time::sleep(Duration::from_millis(2)).await;

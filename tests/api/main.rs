@@ -16,6 +16,7 @@ mod support;
 mod answers;
 mod audit_trail;
 mod bad_input;
+mod budgets;
 mod case_lists;
 mod concurrency;
 mod deadlines;

@@ -2,6 +2,7 @@
 
 pub mod check;
 pub mod extract;
+pub mod grading;
 pub mod question;
 pub mod sentences;
 pub mod support;

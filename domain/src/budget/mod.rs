@@ -1,8 +1,10 @@
 //! What models cost: tokens, prices and the arithmetic of a budget. Money is whole nano-dollars, so that sums are exact.
 
 pub mod price;
+pub mod tenant_budget;
 
 pub use price::{NotAPrice, Price, PriceTable, Unpriced};
+pub use tenant_budget::{BUDGET_MAX_NANOS, TenantBudget};
 
 use serde::{Deserialize, Serialize};
 

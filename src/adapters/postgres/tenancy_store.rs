@@ -9,7 +9,6 @@ use sqlx::{PgConnection, PgPool};
 use time::OffsetDateTime;
 use uuid::Uuid;
 
-use super::calendar_store;
 use super::case_row::signed;
 use super::case_store::PgCaseStore;
 use super::delivery_effects;
@@ -21,6 +20,7 @@ use super::lane::Lane;
 use super::remember::remember;
 use super::tenancy_reader as reader;
 use super::transaction::begin;
+use super::{calendar_store, usage_ledger};
 use crate::application::ports::StoreError;
 use crate::application::ports::case_store::{AnswerToStore, CaseStore, KeyScope, StoredAnswer};
 use crate::application::ports::tenancy_store::{Effect, TenancyCommit, TenancyStore, TenancyWrite};
@@ -241,6 +241,7 @@ async fn change_tenancy(connection: &mut PgConnection, tenant: TenantId, effect:
         .await
         .map(drop),
         Effect::SetCalendar(calendar) => calendar_store::replace(connection, tenant, calendar).await,
+        Effect::SetBudget(budget) => usage_ledger::set_budget(connection, tenant, budget).await,
         Effect::Delivery(effect) => delivery_effects::apply(connection, tenant, effect).await,
     }
 }

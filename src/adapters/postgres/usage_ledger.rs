@@ -1,10 +1,10 @@
 //! The ledger of model calls in PostgreSQL: one round trip to reserve, one to settle.
 
 use async_trait::async_trait;
-use docket_domain::budget::Usage;
+use docket_domain::budget::{TenantBudget, Usage};
 use docket_domain::ids::TenantId;
-use sqlx::PgPool;
-use time::Date;
+use sqlx::{PgConnection, PgPool};
+use time::{Date, OffsetDateTime};
 
 use super::case_row::{signed, unsigned};
 use super::error::store_error;
@@ -127,4 +127,40 @@ impl UsageLedger for PgUsageLedger {
         });
         Ok(read.collect())
     }
+
+    async fn budget(&self, tenant: TenantId) -> Result<TenantBudget, StoreError> {
+        let row = sqlx::query!(
+            "WITH context AS MATERIALIZED (SELECT set_config('docket.tenant', $1, true) IS NOT NULL AS ready)
+             SELECT version, monthly_nanos, updated_at FROM docket.budgets
+             WHERE (SELECT ready FROM context) AND tenant_id = $1::text::uuid",
+            tenant.to_string()
+        );
+        let row = row.fetch_optional(&self.pool).await.map_err(store_error)?;
+        Ok(row.map_or(TenantBudget::unset(tenant), |row| TenantBudget {
+            tenant_id: tenant,
+            version: unsigned(row.version),
+            monthly_nanos: Some(unsigned(row.monthly_nanos)),
+            updated_at: Some(row.updated_at),
+        }))
+    }
+}
+
+/// Writes a tenant's budget, inside the transaction of an act whose chain keeps others out.
+pub(super) async fn set_budget(
+    connection: &mut PgConnection,
+    tenant: TenantId,
+    budget: &TenantBudget,
+) -> Result<(), sqlx::Error> {
+    sqlx::query!(
+        "INSERT INTO docket.budgets (tenant_id, version, monthly_nanos, updated_at) VALUES ($1, $2, $3, $4)
+         ON CONFLICT (tenant_id) DO UPDATE
+         SET version = excluded.version, monthly_nanos = excluded.monthly_nanos, updated_at = excluded.updated_at",
+        tenant.0,
+        signed(budget.version),
+        signed(budget.monthly_nanos.unwrap_or_default()),
+        budget.updated_at.unwrap_or(OffsetDateTime::UNIX_EPOCH)
+    )
+    .execute(connection)
+    .await
+    .map(drop)
 }

@@ -42,7 +42,7 @@ pub enum DocumentsError {
 pub struct Missing {
     tenant: TenantId,
     document: CorpusDocument,
-    bytes: &'static [u8],
+    bytes: Bytes,
 }
 
 /// How far the reading is.
@@ -60,16 +60,28 @@ pub struct Progress {
 
 /// What of the corpus is not there. Nothing is written: a start that finds everything in its place does no work.
 pub async fn missing_documents(library: &Library) -> Result<Vec<Missing>, DocumentsError> {
+    let built_in = corpus::documents()?.into_iter().filter_map(|document| {
+        let bytes = document.bytes()?;
+        Some((document, Bytes::from_static(bytes)))
+    });
+    Ok(missing_among(library, built_in).await?)
+}
+
+/// What of these documents is not there; those of tenants that do not exist are passed over.
+pub async fn missing_among(
+    library: &Library,
+    documents: impl Iterator<Item = (CorpusDocument, Bytes)> + Send,
+) -> Result<Vec<Missing>, StoreError> {
     let mut tenants = BTreeMap::new();
     let mut missing = Vec::new();
-    for document in corpus::documents()? {
+    for (document, bytes) in documents {
         let tenant = match tenants.get(&document.tenant) {
             Some(known) => *known,
             None => library.tenancy.store.tenant_named(&document.tenant).await?.map(|tenant| tenant.id),
         };
         tenants.insert(document.tenant.clone(), tenant);
-        let (Some(tenant), Some(bytes)) = (tenant, document.bytes()) else { continue };
-        if !is_there(library, tenant, &document, bytes).await? {
+        let Some(tenant) = tenant else { continue };
+        if !is_there(library, tenant, &document, &bytes).await? {
             missing.push(Missing { tenant, document, bytes });
         }
     }
@@ -134,7 +146,7 @@ async fn bring(library: &Library, missing: &Missing) -> Result<Option<DocumentId
     let Missing { tenant, document, bytes } = missing;
     // What the bytes are is judged by name and content: the store knows Markdown as text.
     let announced = Announced { file_name: document.source().to_owned(), media_type: String::new() };
-    let parts = stream::iter([Ok::<Bytes, UseCaseError>(Bytes::from_static(bytes))]);
+    let parts = stream::iter([Ok::<Bytes, UseCaseError>(bytes.clone())]);
     let staged = library.tenancy.clock.new_id();
     let received = receive_file(library.blobs.as_ref(), *tenant, staged, &announced, parts, bytes.len() as u64).await?;
     let new = NewDocument {

@@ -103,15 +103,17 @@ impl Report {
     }
 }
 
+/// The mean of these values with its interval.
+pub(super) fn figure(values: &[f64]) -> Figure {
+    let (low, high) = bootstrap_interval(values, REPETITIONS, SEED);
+    Figure { mean: mean(values), low, high }
+}
+
 /// nDCG@10 and Recall@10 by pipeline.
 pub type Baseline = BTreeMap<String, [f64; 2]>;
 
 fn summarise(name: &str, outcome: &[Option<Measures>], all: &[(&&str, &Vec<Option<Measures>>)]) -> PipelineReport {
-    let figure = |of: fn(&Measures) -> f64| {
-        let values: Vec<f64> = outcome.iter().flatten().map(of).collect();
-        let (low, high) = bootstrap_interval(&values, REPETITIONS, SEED);
-        Figure { mean: mean(&values), low, high }
-    };
+    let figure = |of: fn(&Measures) -> f64| figure(&outcome.iter().flatten().map(of).collect::<Vec<f64>>());
     let against = all.iter().filter(|(other, _)| **other != name).map(|(other, others)| {
         let pairs = outcome.iter().zip(others.iter()).filter_map(|(own, other)| Some(((*own)?.ndcg, (*other)?.ndcg)));
         let (own, other_values): (Vec<f64>, Vec<f64>) = pairs.unzip();

@@ -2,6 +2,7 @@
 
 use async_trait::async_trait;
 use docket_domain::audit::{AuditRecord, ChainHead};
+use docket_domain::budget::TenantBudget;
 use docket_domain::calendar::TenantCalendar;
 use docket_domain::document::{Collection, Document};
 use docket_domain::ids::{ApiKeyId, CaseId, DestinationId, DocumentId, EndpointId, JobId, PrincipalId, TenantId};
@@ -38,6 +39,8 @@ pub enum Effect {
     EndKey(ApiKey),
     /// Another working-day calendar.
     SetCalendar(TenantCalendar),
+    /// Another budget for models.
+    SetBudget(TenantBudget),
     /// A new job; the act is decided anew when its unique key was taken meanwhile.
     EnqueueJob(NewJob),
     /// A waiting job ends, a running one is asked to; the act is decided anew when it ended meanwhile.

@@ -1,7 +1,7 @@
 //! The port to the ledger of model calls: reserve before, settle after, never above the budget.
 
 use async_trait::async_trait;
-use docket_domain::budget::Usage;
+use docket_domain::budget::{TenantBudget, Usage};
 use docket_domain::ids::{PrincipalId, TenantId};
 use time::{Date, OffsetDateTime};
 use uuid::Uuid;
@@ -132,4 +132,7 @@ pub trait UsageLedger: Send + Sync + 'static {
 
     /// The month by model, dearest first.
     async fn by_model(&self, tenant: TenantId, month: Date) -> Result<Vec<ModelUsage>, StoreError>;
+
+    /// The tenant's own budget. It is set as an administrative act ([`super::tenancy_store::Effect`]).
+    async fn budget(&self, tenant: TenantId) -> Result<TenantBudget, StoreError>;
 }

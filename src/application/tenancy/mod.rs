@@ -11,6 +11,7 @@ mod denials;
 pub mod directory;
 pub mod revoke_key;
 pub mod rotate_key;
+pub mod set_budget;
 pub mod set_calendar;
 pub mod suspend_tenant;
 pub mod unit_of_work;

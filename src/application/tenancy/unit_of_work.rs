@@ -14,6 +14,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use docket_domain::audit::record::changes;
 use docket_domain::audit::{AuditRecord, ChainHead, Outcome, StateChange};
+use docket_domain::budget::TenantBudget;
 use docket_domain::calendar::TenantCalendar;
 use docket_domain::document::Document;
 use docket_domain::ids::TenantId;
@@ -72,6 +73,8 @@ pub enum Subject {
     },
     /// The working-day calendar.
     Calendar(TenantCalendar),
+    /// What may be spent on models.
+    Budget(TenantBudget),
     /// Something about deliveries.
     Delivery(DeliverySubject),
     /// A document.
@@ -281,6 +284,7 @@ fn record(
         Subject::Principal(principal) => serde_json::to_value(principal),
         Subject::Key(key) => serde_json::to_value(key),
         Subject::Calendar(calendar) => Ok(calendar.to_record()),
+        Subject::Budget(budget) => Ok(budget.to_record()),
         Subject::Delivery(DeliverySubject::Endpoint(endpoint)) => serde_json::to_value(endpoint),
         Subject::Delivery(DeliverySubject::Report { body, .. }) => Ok(body.clone()),
         Subject::Job(job) => serde_json::to_value(job),

@@ -71,6 +71,7 @@ impl TenancyPresenter for JsonAnswer {
             }
             Subject::Principal(principal) => json!({"principal": principal}),
             Subject::Calendar(calendar) => json!({"calendar": calendar.to_record()}),
+            Subject::Budget(budget) => json!({"budget": budget.to_record()}),
             Subject::Key(api_key) => json!({"api_key": api_key}),
             Subject::Delivery(DeliverySubject::Endpoint(endpoint)) => json!({"endpoint": endpoint}),
             Subject::Delivery(DeliverySubject::Report { body, .. }) => body.clone(),

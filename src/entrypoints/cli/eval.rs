@@ -1,5 +1,6 @@
-//! `docket eval`: how good retrieval is on a judged set of questions.
+//! `docket eval`: how good retrieval and answers are on judged sets of questions.
 
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::BufReader;
 use std::path::{Path, PathBuf};
@@ -7,6 +8,8 @@ use std::time::Instant;
 
 use clap::Subcommand;
 use indicatif::{ProgressBar, ProgressStyle};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 
 use super::Failure;
 use super::eval_report::{plot, table};
@@ -14,7 +17,7 @@ use super::eval_vectors::VectorFile;
 use crate::application::evaluation::corpus::{embed, index_words, parts};
 use crate::application::evaluation::dataset::Dataset;
 use crate::application::evaluation::pipelines::Evaluation;
-use crate::application::evaluation::report::{Baseline, Report};
+use crate::application::evaluation::report::Report;
 use crate::application::ports::Embedder;
 use crate::bootstrap::retrieval;
 use crate::config::Loaded;
@@ -24,8 +27,9 @@ Examples:
   docket eval retrieval --dataset ../shared/data/cisa_faq
   docket eval retrieval --dataset DIR --rerank-questions 200 --report report.json --plot report.svg
   docket eval retrieval --dataset DIR --baseline eval/baseline.json    exit 1 if a figure fell
+  docket eval answers --dataset demo/gold     see `docket eval answers --help`
 
-The directory holds documents.jsonl ({_id, title, text}), queries.jsonl ({_id, text}) and qrels.tsv (query-id, corpus-id,
+For retrieval the directory holds documents.jsonl ({_id, title, text}), queries.jsonl ({_id, text}) and qrels.tsv (query-id, corpus-id,
 score), as BEIR publishes them. Nothing is written to a database. Vectors are kept under ~/.cache/docket.";
 
 /// Arguments of `docket eval`.
@@ -41,6 +45,8 @@ pub struct Args {
 enum What {
     /// Compare BM25, dense, fused and reranked retrieval
     Retrieval(RetrievalArgs),
+    /// Ask a gold set through the whole way that answers take, and grade what comes
+    Answers(super::eval_answers::Args),
 }
 
 /// Arguments of `docket eval retrieval`.
@@ -69,7 +75,10 @@ struct RetrievalArgs {
 
 /// Evaluates.
 pub async fn run(args: Args, loaded: Loaded) -> Result<(), Failure> {
-    let What::Retrieval(args) = args.what;
+    let args = match args.what {
+        What::Retrieval(args) => args,
+        What::Answers(args) => return super::eval_answers::run(args, loaded).await,
+    };
     let report = evaluate(&args, &loaded).await?;
     println!("{}", table(&report));
     if let Some(path) = &args.report {
@@ -78,7 +87,10 @@ pub async fn run(args: Args, loaded: Loaded) -> Result<(), Failure> {
     if let Some(path) = &args.plot {
         write(path, &plot(&report))?;
     }
-    args.baseline.as_deref().map_or(Ok(()), |path| hold_against(&report, path, args.update_baseline))
+    let Some(path) = &args.baseline else { return Ok(()) };
+    let mut own = report.baseline();
+    own.values_mut().flatten().for_each(|figure| *figure = (*figure * 10_000.0).round() / 10_000.0);
+    hold_against(path, args.update_baseline, (&report.dataset, own), |known| report.regressions(known))
 }
 
 async fn evaluate(args: &RetrievalArgs, loaded: &Loaded) -> Result<Report, Failure> {
@@ -114,7 +126,7 @@ async fn evaluate(args: &RetrievalArgs, loaded: &Loaded) -> Result<Report, Failu
     Ok(Report::new(&name, dataset.documents.len(), embedder.model(), &outcomes))
 }
 
-fn bar(length: usize, what: &'static str) -> ProgressBar {
+pub(super) fn bar(length: usize, what: &'static str) -> ProgressBar {
     let bar = ProgressBar::new(length as u64);
     if let Ok(style) = ProgressStyle::with_template("{msg} {bar:40} {human_pos}/{human_len}  {per_sec}  {eta}") {
         bar.set_style(style);
@@ -133,31 +145,35 @@ fn read(directory: &Path) -> Result<Dataset, Failure> {
     dataset.map_err(|error| Failure::usage(format!("{}: {error}", directory.display())))
 }
 
-/// The baseline file holds several datasets by name.
-fn hold_against(report: &Report, path: &Path, update: bool) -> Result<(), Failure> {
-    let mut known: std::collections::BTreeMap<String, Baseline> = match std::fs::read(path) {
+/// Holds a run against what the baseline file knows of its dataset, or takes the run's own figures into it. The file holds
+/// several datasets by name.
+pub(super) fn hold_against<B: Serialize + DeserializeOwned>(
+    path: &Path,
+    update: bool,
+    (dataset, own): (&str, B),
+    regressions: impl FnOnce(&B) -> Vec<String>,
+) -> Result<(), Failure> {
+    let mut known: BTreeMap<String, B> = match std::fs::read(path) {
         Ok(bytes) => serde_json::from_slice(&bytes)
             .map_err(|error| Failure::usage(format!("{} is no baseline: {error}", path.display())))?,
-        Err(error) if update && error.kind() == std::io::ErrorKind::NotFound => std::collections::BTreeMap::new(),
+        Err(error) if update && error.kind() == std::io::ErrorKind::NotFound => BTreeMap::new(),
         Err(error) => return Err(Failure::usage(format!("cannot read {}: {error}", path.display()))),
     };
     if update {
-        let mut figures = report.baseline();
-        figures.values_mut().flatten().for_each(|figure| *figure = (*figure * 10_000.0).round() / 10_000.0);
-        known.insert(report.dataset.clone(), figures);
+        known.insert(dataset.to_owned(), own);
         return write(path, &(to_json(&known)? + "\n"));
     }
-    let Some(baseline) = known.get(&report.dataset) else {
-        return Err(Failure::new(format!("{} knows nothing of {}", path.display(), report.dataset)));
+    let Some(baseline) = known.get(dataset) else {
+        return Err(Failure::new(format!("{} knows nothing of {dataset}", path.display())));
     };
-    let fallen = report.regressions(baseline);
+    let fallen = regressions(baseline);
     if fallen.is_empty() { Ok(()) } else { Err(Failure::new(fallen.join("\n"))) }
 }
 
-fn to_json(value: &impl serde::Serialize) -> Result<String, Failure> {
+pub(super) fn to_json(value: &impl serde::Serialize) -> Result<String, Failure> {
     serde_json::to_string_pretty(value).map_err(|error| Failure::new(format!("cannot write JSON: {error}")))
 }
 
-fn write(path: &Path, content: &str) -> Result<(), Failure> {
+pub(super) fn write(path: &Path, content: &str) -> Result<(), Failure> {
     std::fs::write(path, content).map_err(|error| Failure::usage(format!("cannot write {}: {error}", path.display())))
 }

@@ -12,6 +12,7 @@ mod demo;
 mod demo_documents;
 mod drill;
 mod eval;
+mod eval_answers;
 mod eval_report;
 mod eval_vectors;
 mod evidence;
@@ -104,7 +105,7 @@ enum Command {
     Evidence(evidence::Args),
     /// Break a service on purpose, follow the runbook, see it recover
     Drill(drill::Args),
-    /// Measure retrieval on judged questions
+    /// Measure retrieval and answers on judged questions
     Eval(eval::Args),
     /// Have the index of words built anew
     Index(index::Args),

@@ -6,6 +6,7 @@ pub mod answer_stream;
 pub mod answers;
 pub mod api_keys;
 pub mod audit;
+pub mod budget;
 pub mod calendar;
 pub mod case_body;
 pub mod case_list;

@@ -8,9 +8,9 @@ use utoipa_axum::routes;
 
 use super::state::ApiState;
 use super::{
-    admission, answers, api_keys, audit, calendar, case_list, cases, checkpoints, deprecated, documents, events,
-    evidence, evidence_content, jobs, links, notes, outbox, principals, register_entries, search, tenants, transitions,
-    webhooks,
+    admission, answers, api_keys, audit, budget, calendar, case_list, cases, checkpoints, deprecated, documents,
+    events, evidence, evidence_content, jobs, links, notes, outbox, principals, register_entries, search, tenants,
+    transitions, webhooks,
 };
 
 #[derive(OpenApi)]
@@ -102,6 +102,7 @@ fn routes() -> OpenApiRouter<ApiState> {
         .routes(routes!(api_keys::post_rotation))
         .routes(routes!(principals::get_whoami))
         .routes(routes!(calendar::get_calendar, calendar::put_calendar))
+        .routes(routes!(budget::get_budget, budget::put_budget))
         .routes(routes!(webhooks::post_webhook, webhooks::list_webhooks))
         .routes(routes!(webhooks::get_webhook, webhooks::patch_webhook, webhooks::delete_webhook))
         .routes(routes!(webhooks::post_secret_rotation))

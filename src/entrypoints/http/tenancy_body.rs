@@ -354,6 +354,7 @@ impl TenancyPresenter for HttpTenancyPresenter {
                 (format!("/v1/principals/{}", principal.id), serde_json::to_string(&PrincipalBody::from(principal)))
             }
             Subject::Calendar(calendar) => return calendar::rendered(calendar),
+            Subject::Budget(budget) => return super::budget::rendered(budget),
             Subject::Delivery(subject) => return webhook_body::rendered(subject, created, key),
             Subject::Key(record) if created => {
                 (format!("/v1/api-keys/{}", record.id), serde_json::to_string(&created_key(record)))

@@ -1,0 +1,254 @@
+//! `docket eval answers`: a gold set asked through the whole way that answers take, on a database of its own.
+
+use std::collections::BTreeSet;
+use std::fmt::Write as _;
+use std::fs::File;
+use std::io::BufReader;
+use std::path::{Path, PathBuf};
+
+use bytes::Bytes;
+use docket_domain::ids::TenantId;
+use tokio_util::sync::CancellationToken;
+
+use super::Failure;
+use super::administration::JsonAnswer;
+use super::eval::{bar, hold_against, to_json, write};
+use crate::application::demo::corpus::CorpusDocument;
+use crate::application::demo::seed_documents::{missing_among, seed_documents};
+use crate::application::evaluation::answers::{AnswerEvaluation, Graded};
+use crate::application::evaluation::answers_report::{AnswersReport, Part};
+use crate::application::evaluation::gold::{GoldQuestion, Kind, read_questions};
+use crate::application::knowledge::library::Library;
+use crate::application::request::Caller;
+use crate::application::tenancy::TenancyWriting;
+use crate::application::tenancy::create_tenant::{NewTenant, create_tenant};
+use crate::bootstrap::{self, Parts};
+use crate::config::{Config, Loaded};
+
+const EXAMPLES: &str = "\
+Examples:
+  docket eval answers --dataset demo/gold
+  docket eval answers --dataset demo/gold --report answers.json
+  docket eval answers --dataset demo/gold --baseline eval/answers.json    exit 1 if a figure fell or a fault appeared
+
+The directory holds questions.jsonl, the corpus beside it manifest.json and the documents it names, as demo/gold and
+demo/corpus do; demo/corpus/README.md describes both. The documents are read by the service's own jobs into a database of
+the evaluation's own, each question is asked with the rights of its role in the tenant of the first document, and every
+citation is looked up again in what was read.";
+
+/// Arguments of `docket eval answers`.
+#[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
+pub(super) struct Args {
+    /// Directory with questions.jsonl
+    #[arg(long, value_name = "DIR")]
+    dataset: PathBuf,
+    /// Directory with manifest.json and the documents; `corpus` beside the dataset unless given
+    #[arg(long, value_name = "DIR")]
+    corpus: Option<PathBuf>,
+    /// Keep the evaluation's database here, and use again what it has read
+    #[arg(long, value_name = "DIR")]
+    keep: Option<PathBuf>,
+    /// Write all figures, and each question with its answer, as JSON to this file
+    #[arg(long, value_name = "FILE")]
+    report: Option<PathBuf>,
+    /// Fail when a measure is lower than in this file by more than 0.005, or a fault more frequent
+    #[arg(long, value_name = "FILE")]
+    baseline: Option<PathBuf>,
+    /// Take this run's figures into the baseline instead
+    #[arg(long, requires = "baseline")]
+    update_baseline: bool,
+}
+
+/// Evaluates.
+pub(super) async fn run(args: Args, loaded: Loaded) -> Result<(), Failure> {
+    let corpus = args.corpus.clone().unwrap_or_else(|| args.dataset.join("../corpus"));
+    let documents = read_corpus(&corpus)?;
+    let path = args.dataset.join("questions.jsonl");
+    let file = File::open(&path).map_err(|error| cannot_read(&path, &error))?;
+    let questions = read_questions(BufReader::new(file)).map_err(|error| Failure::usage(error.to_string()))?;
+    let place = Place::new(args.keep.clone())?;
+    let config = place.apply(loaded.config);
+    let database = bootstrap::database(&config).await?;
+    let parts = Parts::from_pool(database.pool.clone());
+    let outcome = evaluate(&config, &parts, documents, &questions).await;
+    database.close().await.map_err(|error| Failure::new(format!("cannot close the database: {error}")))?;
+    let (model, graded) = outcome?;
+    let name = args.dataset.file_name().map_or_else(String::new, |name| name.to_string_lossy().into_owned());
+    let report = AnswersReport::new(&name, &model, graded);
+    println!("{}", table(&report));
+    if let Some(path) = &args.report {
+        write(path, &to_json(&report)?)?;
+    }
+    let Some(path) = &args.baseline else { return Ok(()) };
+    let own = (report.dataset.as_str(), report.baseline());
+    hold_against(path, args.update_baseline, own, |known| report.regressions(known))
+}
+
+/// Where the evaluation keeps its database and its bytes; gone with the value unless somebody wants to keep it.
+struct Place {
+    directory: PathBuf,
+    keep: bool,
+}
+
+impl Place {
+    fn new(keep: Option<PathBuf>) -> Result<Self, Failure> {
+        let temporary = || std::env::temp_dir().join(format!("docket-eval-{}", std::process::id()));
+        let place = Self { keep: keep.is_some(), directory: keep.unwrap_or_else(temporary) };
+        std::fs::create_dir_all(&place.directory).map_err(|error| cannot_read(&place.directory, &error))?;
+        Ok(place)
+    }
+
+    fn apply(&self, mut config: Config) -> Config {
+        config.database.url = None;
+        config.database.migration_url = None;
+        config.database.embedded_data_dir = self.directory.join("postgres");
+        config.storage.url = format!("file:{}", self.directory.join("bytes").display());
+        config.data_dir.clone_from(&self.directory);
+        config
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        if !self.keep {
+            let _ = std::fs::remove_dir_all(&self.directory);
+        }
+    }
+}
+
+fn cannot_read(path: &Path, error: &dyn std::fmt::Display) -> Failure {
+    Failure::usage(format!("cannot read {}: {error}", path.display()))
+}
+
+fn read_corpus(directory: &Path) -> Result<Vec<(CorpusDocument, Bytes)>, Failure> {
+    let path = directory.join("manifest.json");
+    let manifest = std::fs::read(&path).map_err(|error| cannot_read(&path, &error))?;
+    let documents: Vec<CorpusDocument> =
+        serde_json::from_slice(&manifest).map_err(|error| cannot_read(&path, &error))?;
+    let read = |document: CorpusDocument| {
+        let path = directory.join(&document.file);
+        let bytes = std::fs::read(&path).map_err(|error| cannot_read(&path, &error))?;
+        Ok((document, Bytes::from(bytes)))
+    };
+    documents.into_iter().map(read).collect()
+}
+
+/// Reads the documents, and asks every question; who answered, and what came.
+async fn evaluate(
+    config: &Config,
+    parts: &Parts,
+    documents: Vec<(CorpusDocument, Bytes)>,
+    questions: &[GoldQuestion],
+) -> Result<(String, Vec<Graded>), Failure> {
+    let tenancy = parts.administration(config);
+    let library = parts.library(config, tenancy.clone())?;
+    let names: BTreeSet<String> = documents.iter().map(|(document, _)| document.tenant.clone()).collect();
+    for name in &names {
+        tenant(&tenancy, name).await?;
+    }
+    let first = documents.first().map(|(document, _)| document.tenant.clone());
+    let asked = tenant(&tenancy, &first.ok_or_else(|| Failure::usage("the manifest names no document"))?).await?;
+    bring(config, parts, &library, documents).await?;
+    let stop = CancellationToken::new();
+    let following = tokio::spawn(parts.follow_passages(config, stop.clone()));
+    // Everything was read before, so an index that has caught up once is complete.
+    parts.words_are_ready(std::time::Duration::from_mins(5)).await;
+    let search = parts.search(config);
+    let answering = parts.answering(config, search)?;
+    let embedder = parts.embedder(config);
+    let evaluation =
+        AnswerEvaluation { answering: &answering, library: &library, embedder: embedder.as_ref(), tenant: asked };
+    let bar = bar(questions.len(), "asking");
+    let graded = evaluation.run(questions, &mut || bar.inc(1)).await.map_err(anyhow::Error::from)?;
+    bar.finish_and_clear();
+    stop.cancel();
+    following.await.map_err(|error| Failure::new(error.to_string()))?;
+    let models: Vec<String> = answering.models.models().iter().map(|model| model.model().to_owned()).collect();
+    Ok((models.join(", "), graded))
+}
+
+async fn tenant(tenancy: &TenancyWriting, name: &str) -> Result<TenantId, Failure> {
+    let named = || async { tenancy.store.tenant_named(name).await.map_err(anyhow::Error::from) };
+    if let Some(found) = named().await? {
+        return Ok(found.id);
+    }
+    let actor = docket_domain::principal::Actor::system(TenantId::PLATFORM);
+    let caller = Caller { actor, request_id: "evaluation".to_owned(), trace_id: String::new(), traceparent: None };
+    let new = NewTenant { name: name.to_owned(), display_name: name.to_owned(), admin: None };
+    create_tenant(tenancy, &caller, None, Ok(new), &JsonAnswer).await.map_err(anyhow::Error::from)?;
+    Ok(named().await?.ok_or_else(|| Failure::new(format!("the tenant {name} could not be made")))?.id)
+}
+
+/// Brings the documents that are not there, and waits until each was read; one that cannot be read ends the evaluation.
+async fn bring(
+    config: &Config,
+    parts: &Parts,
+    library: &Library,
+    documents: Vec<(CorpusDocument, Bytes)>,
+) -> Result<(), Failure> {
+    let missing = missing_among(library, documents.into_iter()).await.map_err(anyhow::Error::from)?;
+    if missing.is_empty() {
+        return Ok(());
+    }
+    let (stop, service) = (CancellationToken::new(), bootstrap::ingest_service(parts, config)?);
+    let working = tokio::spawn({
+        let stop = stop.clone();
+        async move { service.run(stop).await }
+    });
+    let bar = bar(missing.len(), "reading");
+    let mut told = |progress: crate::application::demo::seed_documents::Progress| {
+        bar.set_position((progress.ready + progress.failed) as u64);
+    };
+    let read = seed_documents(library, missing, &CancellationToken::new(), &mut told).await;
+    bar.finish_and_clear();
+    stop.cancel();
+    working.await.map_err(|error| Failure::new(error.to_string()))??;
+    let progress = read.map_err(anyhow::Error::from)?;
+    if progress.failed > 0 {
+        return Err(Failure::new(format!("{} documents could not be read", progress.failed)));
+    }
+    Ok(())
+}
+
+/// The figures for people: faults first, then the measures, over all questions and over each half.
+fn table(report: &AnswersReport) -> String {
+    let mut text =
+        format!("{}: {} questions, answered by {}\n\n", report.dataset, report.questions.len(), report.model);
+    let parts = [&report.all, &report.tuning, &report.held_out];
+    text.push_str("| | all | tuning half | held-out half |\n|---|---|---|---|\n");
+    let mut row = |name: &str, cell: &dyn Fn(&Part) -> String| {
+        let cells = parts.map(cell);
+        let _ = writeln!(text, "| {name} | {} |", cells.join(" | "));
+    };
+    let answered = |kind: Kind| {
+        move |part: &Part| {
+            let tally = part.tallies.get(&kind).copied().unwrap_or_default();
+            of(tally.answered, tally.questions)
+        }
+    };
+    row("answerable: answered", &answered(Kind::Answerable));
+    row("unanswerable: answered", &answered(Kind::Unanswerable));
+    row("adversarial: answered", &answered(Kind::Adversarial));
+    row("forbidden words said", &|part| of(part.forbidden, part.forbidding));
+    row("citations that do not stand", &|part| of(part.invalid_citations, part.citations));
+    for name in report.all.measures.keys() {
+        row(name, &|part| {
+            part.measures.get(name).map_or_else(String::new, |measured| {
+                let figure = measured.figure;
+                format!("{:.3} ({:.2} to {:.2}, n {})", figure.mean, figure.low, figure.high, measured.questions)
+            })
+        });
+    }
+    text
+}
+
+/// A count of a whole; beside a zero, how large the rate may still be with 95 % (three divided by the trials).
+fn of(count: usize, whole: usize) -> String {
+    if count > 0 || whole == 0 {
+        return format!("{count} of {whole}");
+    }
+    #[allow(clippy::cast_precision_loss, reason = "questions are counted in hundreds")]
+    let at_most = (300.0 / whole as f64).min(100.0);
+    format!("0 of {whole} (95 %: at most {at_most:.0} %)")
+}
