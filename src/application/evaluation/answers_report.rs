@@ -73,13 +73,14 @@ pub struct AnswersBaseline {
 impl AnswersReport {
     /// Sums up.
     pub fn new(dataset: &str, model: &str, questions: Vec<Graded>) -> Self {
-        let half = |wanted: Half| questions.iter().filter(move |one| one.half == wanted);
+        let those =
+            |wanted: &dyn Fn(&Graded) -> bool| part(&questions.iter().filter(|one| wanted(one)).collect::<Vec<_>>());
         Self {
             dataset: dataset.to_owned(),
             model: model.to_owned(),
-            all: part(questions.iter()),
-            tuning: part(half(Half::Tuning)),
-            held_out: part(half(Half::HeldOut)),
+            all: those(&|_| true),
+            tuning: those(&|one| one.half == Half::Tuning),
+            held_out: those(&|one| one.half == Half::HeldOut),
             questions,
         }
     }
@@ -126,9 +127,12 @@ impl Part {
     }
 }
 
-fn part<'a>(questions: impl Iterator<Item = &'a Graded> + Clone) -> Part {
+/// A measure by its name, for those questions for which it means something.
+type Measure<'a> = (&'static str, &'a dyn Fn(&Graded) -> Option<f64>);
+
+fn part(questions: &[&Graded]) -> Part {
     let mut tallies: BTreeMap<Kind, Tally> = BTreeMap::new();
-    for one in questions.clone() {
+    for one in questions {
         let tally = tallies.entry(one.kind).or_default();
         tally.questions += 1;
         tally.answered += usize::from(one.answered());
@@ -137,7 +141,7 @@ fn part<'a>(questions: impl Iterator<Item = &'a Graded> + Clone) -> Part {
     let answered = |one: &Graded| (one.kind == Kind::Answerable).then(|| yes(one.answered()));
     let right = |one: &Graded| (one.kind == Kind::Answerable).then(|| yes(one.cites_support == Some(true)));
     let recall: &'static str = if RECALL_AT == 5 { "recall@5" } else { "recall" };
-    let of: [(&'static str, &dyn Fn(&Graded) -> Option<f64>); 10] = [
+    let of: [Measure<'_>; 10] = [
         (recall, &|one| one.recall),
         ("context precision", &|one| one.context_precision),
         ("context recall", &|one| one.context_recall),
@@ -150,15 +154,15 @@ fn part<'a>(questions: impl Iterator<Item = &'a Graded> + Clone) -> Part {
         ("similarity", &|one| one.similarity),
     ];
     let measures = of.into_iter().filter_map(|(name, of)| {
-        let values: Vec<f64> = questions.clone().filter_map(of).collect();
+        let values: Vec<f64> = questions.iter().filter_map(|one| of(one)).collect();
         (!values.is_empty()).then(|| (name, Measured { questions: values.len(), figure: figure(&values) }))
     });
     Part {
         tallies,
-        citations: questions.clone().map(|one| one.citations).sum(),
-        invalid_citations: questions.clone().map(|one| one.invalid_citations).sum(),
-        forbidden: questions.clone().filter(|one| !one.said_forbidden.is_empty()).count(),
-        forbidding: questions.clone().filter(|one| one.forbids).count(),
+        citations: questions.iter().map(|one| one.citations).sum(),
+        invalid_citations: questions.iter().map(|one| one.invalid_citations).sum(),
+        forbidden: questions.iter().filter(|one| !one.said_forbidden.is_empty()).count(),
+        forbidding: questions.iter().filter(|one| one.forbids).count(),
         measures: measures.collect(),
     }
 }

@@ -30,9 +30,9 @@ pub(super) async fn bring(library: Library, missing: Vec<Missing>, stop: Cancell
     }
     let (began, mut told) = (Instant::now(), 0);
     let mut tell = |progress: Progress| {
-        let (finished, step) = (progress.ready + progress.failed, progress.total.div_ceil(STEPS));
-        if finished < progress.total && finished / step > told {
-            told = finished / step;
+        let (finished, quarter) = (progress.ready + progress.failed, progress.total.div_ceil(STEPS));
+        if finished < progress.total && finished / quarter > told {
+            told = finished / quarter;
             println!("  {} {finished} of {} demo documents read", style("…").cyan(), progress.total);
         }
     };
