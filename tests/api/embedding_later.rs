@@ -54,7 +54,7 @@ async fn demo_documents_come_once_to_their_tenants_and_get_their_vectors_when_th
     });
     let mut told = 0;
     let (never, mut tell) = (CancellationToken::new(), |_| told += 1);
-    let progress = tokio::time::timeout(Duration::from_secs(120), seed_documents(&library, few, &never, &mut tell));
+    let progress = tokio::time::timeout(Duration::from_mins(2), seed_documents(&library, few, &never, &mut tell));
     let progress = progress.await.expect("two documents within two minutes").unwrap();
     assert_eq!((progress.ready, progress.failed, progress.total), (2, 0, 2), "{progress:?}");
     assert!(told >= 1 && progress.passages > 2);
@@ -78,7 +78,7 @@ async fn demo_documents_come_once_to_their_tenants_and_get_their_vectors_when_th
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let stop = CancellationToken::new();
     let worker = tokio::spawn(bootstrap::run(config, Parts::from_pool(app.pool.clone()), listener, stop.clone()));
-    tokio::time::timeout(Duration::from_secs(120), async {
+    tokio::time::timeout(Duration::from_mins(2), async {
         while count(&owner, bare).await > 0 {
             tokio::time::sleep(Duration::from_millis(100)).await;
         }
