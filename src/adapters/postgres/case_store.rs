@@ -11,10 +11,9 @@ use super::case_loader::CaseLoader;
 use super::case_row::{hash32, signed};
 use super::error::{broken_constraint, store_error};
 use super::job_hint::JobHint;
-use super::job_store;
 use super::lane::Lane;
-use super::register_entries;
 use super::transaction::begin;
+use super::{job_store, register_entries};
 use crate::application::ports::StoreError;
 use crate::application::ports::case_store::{
     Attachment, CaseStore, CaseWrite, Commit, KeyScope, Loaded, RowChange, StoredAnswer,
@@ -117,10 +116,7 @@ impl PgCaseStore {
             return self.change_with_more(write).await;
         }
         let mut leased = self.lane.acquire().await?;
-        let outcome = match write.change {
-            RowChange::Insert => insert(leased.connection(), write).await,
-            _ => change(leased.connection(), write).await,
-        };
+        let outcome = put(leased.connection(), write).await;
         self.lane.settle(leased, &outcome);
         outcome
     }
@@ -128,11 +124,7 @@ impl PgCaseStore {
     /// A change that needs further statements: they join the first in one explicit transaction.
     async fn change_with_more(&self, write: &CaseWrite) -> Result<Commit, sqlx::Error> {
         let mut transaction = begin(&self.pool).await?;
-        let outcome = if write.change == RowChange::Insert {
-            insert(&mut transaction, write).await?
-        } else {
-            change(&mut transaction, write).await?
-        };
+        let outcome = put(&mut transaction, write).await?;
         if outcome != Commit::Done {
             transaction.rollback().await?;
             return Ok(outcome);
@@ -216,6 +208,13 @@ async fn change(connection: &mut PgConnection, write: &CaseWrite) -> Result<Comm
     .fetch_one(connection)
     .await?;
     Ok(outcome(row.free, row.moved))
+}
+
+async fn put(connection: &mut PgConnection, write: &CaseWrite) -> Result<Commit, sqlx::Error> {
+    match write.change {
+        RowChange::Insert => insert(connection, write).await,
+        _ => change(connection, write).await,
+    }
 }
 
 async fn insert(connection: &mut PgConnection, write: &CaseWrite) -> Result<Commit, sqlx::Error> {

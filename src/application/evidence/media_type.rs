@@ -41,7 +41,10 @@ pub const KINDS: &[Kind] = &[
     kind("image/png", &["png"], Family::Binary),
     Kind { also_declared: &["image/jpg", "image/pjpeg"], ..kind("image/jpeg", &["jpg", "jpeg"], Family::Binary) },
     kind("image/tiff", &["tif", "tiff"], Family::Binary),
-    kind("text/plain", &["txt", "log", "md"], Family::Text),
+    Kind {
+        also_declared: &["text/markdown", "text/x-markdown"],
+        ..kind("text/plain", &["txt", "log", "md"], Family::Text)
+    },
     Kind {
         also_declared: &["application/csv", "application/vnd.ms-excel"],
         ..kind("text/csv", &["csv"], Family::Text)
@@ -177,6 +180,7 @@ mod tests {
         assert_eq!(judge("a.pdf", "application/pdf", PDF), Ok("application/pdf"));
         assert_eq!(judge("a.PNG", "", PNG), Ok("image/png"));
         assert_eq!(judge("a.csv", "text/plain; charset=latin1", b"a;b\r\n\xe9;1\r\n"), Ok("text/csv"));
+        assert_eq!(judge("a.md", "text/markdown; charset=utf-8", b"# Orders\n"), Ok("text/plain"));
         assert_eq!(judge("page.html", "text/html", b"<!DOCTYPE html><html></html>"), Ok("text/html"));
         for (name, declared, bytes) in [
             ("a.exe", "", &b"MZ"[..]),
