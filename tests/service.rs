@@ -5,6 +5,8 @@
 mod collector;
 #[path = "service/process.rs"]
 mod process;
+#[path = "service/question.rs"]
+mod question;
 #[path = "support/receiver.rs"]
 mod receiver;
 

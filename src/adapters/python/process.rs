@@ -48,7 +48,14 @@ impl CurrentCall {
         *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(Serving { number, plugin, span, context });
     }
 
-    /// Does something in the span of the latest call; what is said after its end is still most likely of it.
+    /// The call has its answer: its span may close, and those above it. What is said from now on is still most likely of it.
+    pub(super) fn end(&self) {
+        if let Some(serving) = self.0.lock().unwrap_or_else(PoisonError::into_inner).as_mut() {
+            serving.span = Span::none();
+        }
+    }
+
+    /// Does something in the span and the request of the latest call.
     pub(super) fn enter(&self, act: impl FnOnce(u64)) {
         let serving = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         match serving.as_ref() {

@@ -115,6 +115,7 @@ async fn serve(shared: &Shared, mut worker: Worker, deaths: &mut u32) -> Left {
             Some(context) => telemetry::scope(context, work).await,
             None => work.await,
         };
+        worker.current.end();
         if left.is_none() {
             *deaths = 0;
         }
