@@ -180,9 +180,9 @@ pub fn read_judgment(body: Value) -> Result<Judgment, Vec<Invalid>> {
 /// A month's use of models.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct UsageBody {
-    /// The month, as its first day.
-    #[schema(value_type = String, format = Date)]
-    pub month: Date,
+    /// The month (UTC), as the query names it.
+    #[schema(example = "2026-11")]
+    pub month: String,
     /// The tenant's limit, in nano-dollars.
     pub limit_nanos: u64,
     /// What was spent: the sum of the calls below.
@@ -221,7 +221,7 @@ impl UsageBody {
             cost_nanos: one.cost,
         });
         Self {
-            month,
+            month: format!("{:04}-{:02}", month.year(), u8::from(month.month())),
             limit_nanos: standing.limit,
             spent_nanos: standing.spent,
             reserved_nanos: standing.reserved,
