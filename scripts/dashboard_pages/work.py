@@ -55,6 +55,12 @@ WORK = Dashboard(
                     "jobs": "sum(rate(docket_jobs_fenced_total[5m]))",
                 },
             ),
+            Panel(
+                "Delivery log removed",
+                "Lines older than `webhooks.log_days`, in a day. None for days: the nightly job does not run.",
+                "short",
+                {"lines": "sum(increase(docket_event_delivery_log_purged_total[1d]))"},
+            ),
         ],
         "Jobs": [
             Panel("Waiting", "By kind.", "short", {"{{kind}}": "max by (kind) (docket_jobs_waiting)"}),
