@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use docket_domain::principal::Role;
 use parking_lot::Mutex;
-use serde_json::{Value, json};
+use serde_json::json;
 use tokio::io::AsyncReadExt;
 use tokio::net::TcpListener;
 use tokio_rustls::TlsAcceptor;
@@ -15,7 +15,7 @@ use tokio_rustls::rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
 
 use crate::receiver::Receiver;
 use crate::support::TestApp;
-use crate::webhooks::{attempts, local, register};
+use crate::webhooks::{attempts, local, register, settled_lane};
 
 /// A server whose certificate it signed itself; how many handshakes were tried, and every byte that came after one.
 struct SelfSigned {
@@ -54,25 +54,13 @@ impl SelfSigned {
     }
 }
 
-/// The lane of the one event, once the attempt that the log shows already is settled, too.
-async fn settled_lane(app: &TestApp) -> Value {
-    for _ in 0..1_000 {
-        let lane = app.get("/v1/outbox", Role::Admin).await.json()["items"][0].clone();
-        if lane["last_error"].is_string() {
-            return lane;
-        }
-        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
-    }
-    panic!("not settled within twenty seconds");
-}
-
 #[tokio::test]
 async fn a_certificate_that_nobody_vouches_for_is_named_in_the_log_and_tried_again_and_gets_no_byte() {
     let (app, server) = (TestApp::start_with(local).await, SelfSigned::start().await);
     let endpoint = register(&app, &server.url).await;
-    app.draft().await;
+    let case = app.draft().await;
     attempts(&app, &endpoint, 1).await;
-    let lane = settled_lane(&app).await;
+    let lane = settled_lane(&app, &case["id"]).await;
     assert_eq!(lane["state"], "ready", "it waits for its next attempt: {lane}");
     assert!(lane["last_error"].as_str().unwrap().contains("certificate"), "{lane}");
     let owner = app.superuser().await;
@@ -109,9 +97,9 @@ async fn a_name_that_leads_inside_after_it_was_checked_gets_nothing_and_is_tried
     )
     .await;
     let endpoint = register(&app, &format!("http://hooks.example:{port}/")).await;
-    app.draft().await;
+    let case = app.draft().await;
     attempts(&app, &endpoint, 1).await;
-    settled_lane(&app).await;
+    settled_lane(&app, &case["id"]).await;
     let owner = app.superuser().await;
     sqlx::query("UPDATE docket.delivery_lanes SET due_at = now()").execute(&owner).await.unwrap();
     let log = attempts(&app, &endpoint, 2).await;
