@@ -4,7 +4,6 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use docket_domain::principal::Role;
 use parking_lot::Mutex;
 use serde_json::json;
 use tokio::io::AsyncReadExt;
