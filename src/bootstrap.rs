@@ -271,7 +271,7 @@ pub async fn run(
     probes.extend(parts.retrieval_probes(&config));
     let required = config.plugins.required;
     probes.push(Arc::new(PluginProbe { pool: parts.plugin_pool(&config), required }));
-    parts.warm_up(&config);
+    let warming = parts.warm_up(&config);
     let health = HealthBoard::new(probes, shutdown.clone());
     let mut router = health.routes().merge(metrics::routes());
     let mut upkeep_of_api = Vec::new();
@@ -307,6 +307,7 @@ pub async fn run(
         task.abort();
     }
     parts.lane.close().await;
+    let _ = warming.await;
     served?;
     tracing::info!("stopped");
     Ok(())

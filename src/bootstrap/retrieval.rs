@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
+use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use super::Parts;
@@ -101,17 +102,16 @@ impl Parts {
         probes
     }
 
-    /// Loads the model beside everything else that starts, if the configuration wants that.
-    pub(super) fn warm_up(&self, config: &Config) {
-        if !config.embedding.warm_up {
-            return;
-        }
-        let embedder = self.onnx_embedder(config);
+    /// Loads the model beside everything else that starts, if the configuration wants that. The process must not end before
+    /// the task has.
+    pub(super) fn warm_up(&self, config: &Config) -> JoinHandle<()> {
+        let embedder = config.embedding.warm_up.then(|| self.onnx_embedder(config));
         tokio::task::spawn_blocking(move || {
+            let Some(embedder) = embedder else { return };
             if let Err(error) = embedder.warm_up() {
                 tracing::warn!(%error, "searching by keywords only");
             }
-        });
+        })
     }
 
     fn onnx_embedder(&self, config: &Config) -> Arc<OnnxEmbedder> {

@@ -1,6 +1,7 @@
 //! A thread with a model: takes requests in order, sorts their texts by length, computes batch after batch.
 
 use std::sync::{Arc, OnceLock};
+use std::thread::JoinHandle;
 use std::time::Instant;
 
 use tokio::sync::{mpsc, oneshot};
@@ -29,10 +30,22 @@ enum Request {
     WarmUp,
 }
 
-/// The way to a thread with a model.
+/// The way to a thread with a model. Dropping it waits for the thread: a process that ends while ONNX Runtime loads a model
+/// or computes crashes, because the library's statics are destroyed under the feet of that thread.
 pub(super) struct Lane {
-    requests: mpsc::Sender<Request>,
+    requests: Option<mpsc::Sender<Request>>,
+    thread: Option<JoinHandle<()>>,
     failure: Arc<OnceLock<String>>,
+}
+
+impl Drop for Lane {
+    fn drop(&mut self) {
+        // Nobody waits for what is still in the queue, so the thread passes over it.
+        self.requests = None;
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+    }
 }
 
 impl Lane {
@@ -63,16 +76,25 @@ impl Lane {
                 }
             }
         };
-        if let Err(error) = std::thread::Builder::new().name(name.to_owned()).spawn(work) {
+        let thread = std::thread::Builder::new().name(name.to_owned()).spawn(work);
+        let thread = thread.inspect_err(|error| {
             tracing::error!(%error, "no thread for the embedding model");
             let _ = failure.set(error.to_string());
-        }
-        Self { requests, failure }
+        });
+        Self { requests: Some(requests), thread: thread.ok(), failure }
     }
 
     /// Asks for the model to be loaded, without waiting for it.
     pub(super) fn warm_up(&self) {
-        let _ = self.requests.try_send(Request::WarmUp);
+        let _ = self.send(Request::WarmUp);
+    }
+
+    fn send(&self, request: Request) -> Result<(), EmbedderError> {
+        let requests = self.requests.as_ref().ok_or_else(|| self.gone())?;
+        requests.try_send(request).map_err(|error| match error {
+            mpsc::error::TrySendError::Full(_) => EmbedderError::Busy,
+            mpsc::error::TrySendError::Closed(_) => self.gone(),
+        })
     }
 
     /// Why the model could not be loaded, if so.
@@ -83,10 +105,7 @@ impl Lane {
     /// Computes the texts, given as token numbers, after those that came before.
     pub(super) async fn compute(&self, ids: Vec<Vec<i32>>, wanted: Wanted) -> Result<Vec<TokenVectors>, EmbedderError> {
         let (answer, result) = oneshot::channel();
-        self.requests.try_send(Request::Compute(ids, wanted, answer)).map_err(|error| match error {
-            mpsc::error::TrySendError::Full(_) => EmbedderError::Busy,
-            mpsc::error::TrySendError::Closed(_) => self.gone(),
-        })?;
+        self.send(Request::Compute(ids, wanted, answer))?;
         result.await.map_err(|_| self.gone())?
     }
 
