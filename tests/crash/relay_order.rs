@@ -19,7 +19,7 @@ use uuid::Uuid;
 
 use crate::receiver::Receiver;
 use crate::ssrf::sending;
-use crate::support::random::Random;
+use crate::support::outbox::commit_slowly;
 use crate::support::report::{Findings, bounded, turn};
 use crate::support::service::Service;
 use crate::support::settings::{number, random, seed};
@@ -38,25 +38,6 @@ impl EventSink for Log {
     async fn deliver(&self, events: &[StoredEvent]) -> Vec<(usize, SinkError)> {
         self.0.lock().extend(events.iter().map(|event| (event.case_id.0, event.sequence, event.id.0)));
         Vec::new()
-    }
-}
-
-/// Commits the events of a case one after the other, each at a random time after its id was taken.
-async fn write(owner: PgPool, tenant: Uuid, case: Uuid, events: u64, longest: u64, mut random: Random) {
-    for sequence in 1..=events {
-        let mut transaction = owner.begin().await.unwrap();
-        sqlx::query(
-            "INSERT INTO docket.outbox_events (tenant_id, id, case_id, sequence, type, actor_id, data, occurred_at)
-             VALUES ($1, uuidv7(), $2, $3, 'case.updated', $1, '{}', now())",
-        )
-        .bind(tenant)
-        .bind(case)
-        .bind(i64::try_from(sequence).unwrap())
-        .execute(&mut *transaction)
-        .await
-        .unwrap();
-        tokio::time::sleep(random.millis(0, longest)).await;
-        transaction.commit().await.unwrap();
     }
 }
 
@@ -118,7 +99,7 @@ async fn no_event_is_missed_or_reordered_however_late_it_commits() {
     });
     let cases = 24;
     let work = (0..cases).map(|part| {
-        tokio::spawn(write(writers.clone(), tenant, Uuid::now_v7(), events / cases, 12, random.part(part)))
+        tokio::spawn(commit_slowly(writers.clone(), tenant, Uuid::now_v7(), events / cases, 12, random.part(part)))
     });
     for writer in work.collect::<Vec<_>>() {
         writer.await.unwrap();
@@ -166,7 +147,7 @@ async fn webhooks_survive_relays_that_are_killed() {
     let (cases, each) = (30, kills * 6);
     let writers = sqlx::postgres::PgPoolOptions::new().max_connections(30).connect(&stage.owner_url()).await.unwrap();
     let work: Vec<_> = (0..cases)
-        .map(|part| tokio::spawn(write(writers.clone(), tenant, Uuid::now_v7(), each, 360, random.part(part))))
+        .map(|part| tokio::spawn(commit_slowly(writers.clone(), tenant, Uuid::now_v7(), each, 360, random.part(part))))
         .collect();
     for _ in 0..kills {
         tokio::time::sleep(random.millis(200, 2_000)).await;

@@ -5,10 +5,9 @@ use std::collections::{BTreeMap, HashSet};
 use std::time::{Duration, Instant};
 
 use docket_domain::principal::Role;
-use sqlx::PgPool;
 use uuid::Uuid;
 
-use crate::support::random::Random;
+use crate::support::outbox::commit_slowly;
 use crate::support::report::{Findings, bounded, turn};
 use crate::support::service::Service;
 use crate::support::settings::{number, random, seed};
@@ -64,26 +63,6 @@ impl Reader {
     }
 }
 
-/// Commits events of one case, each a random moment after its id was taken.
-async fn write(owner: PgPool, tenant: Uuid, events: u64, mut random: Random) {
-    let case = Uuid::now_v7();
-    for sequence in 1..=events {
-        let mut transaction = owner.begin().await.unwrap();
-        sqlx::query(
-            "INSERT INTO docket.outbox_events (tenant_id, id, case_id, sequence, type, actor_id, data, occurred_at)
-             VALUES ($1, uuidv7(), $2, $3, 'case.updated', $1, '{}', now())",
-        )
-        .bind(tenant)
-        .bind(case)
-        .bind(i64::try_from(sequence).unwrap())
-        .execute(&mut *transaction)
-        .await
-        .unwrap();
-        tokio::time::sleep(random.millis(0, 40)).await;
-        transaction.commit().await.unwrap();
-    }
-}
-
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_stream_that_ends_with_its_replica_goes_on_at_the_other_without_a_gap_or_a_double() {
     let _turn = turn().await;
@@ -96,8 +75,9 @@ async fn a_stream_that_ends_with_its_replica_goes_on_at_the_other_without_a_gap_
         sqlx::query_scalar("SELECT id FROM docket.tenants WHERE name = 'tenant-0'").fetch_one(&owner).await.unwrap();
     // Events without a case are seen by whoever may see every case.
     let key = stage.tenants[0].keys[&Role::Supervisor].clone();
-    let work: Vec<_> =
-        (0..writers).map(|part| tokio::spawn(write(owner.clone(), tenant, each, random.part(part)))).collect();
+    let work: Vec<_> = (0..writers)
+        .map(|part| tokio::spawn(commit_slowly(owner.clone(), tenant, Uuid::now_v7(), each, 40, random.part(part))))
+        .collect();
     let emitted = usize::try_from(writers * each).unwrap();
     let (mut reader, mut place, mut slowest) = (Reader::default(), 0, Duration::ZERO);
     for _ in 0..stops {

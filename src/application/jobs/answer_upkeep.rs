@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use time::Duration;
 
 use super::handler::{JobContext, JobError, JobHandler, KindSpec, Outcome};
-use super::maintenance::no_payload;
+use super::maintenance::{batch_after_batch, no_payload};
 use crate::application::ports::{AnswerStore, UsageLedger};
 use crate::telemetry;
 
@@ -33,16 +33,9 @@ impl JobHandler for SettleLostCalls {
     }
 
     async fn run(&self, context: &JobContext, _: &Value) -> Result<Outcome, JobError> {
-        let mut total = 0;
-        loop {
-            let settled = self.0.settle_lost(BATCH).await?;
-            total += settled;
-            if settled < u64::from(BATCH) {
-                telemetry::answers::calls_lost(total);
-                return Ok(Outcome::DoneWith(json!({"settled": total})));
-            }
-            context.go_on()?;
-        }
+        let settled = batch_after_batch(context, BATCH, |size| self.0.settle_lost(size)).await?;
+        telemetry::answers::calls_lost(settled);
+        Ok(Outcome::DoneWith(json!({"settled": settled})))
     }
 }
 
@@ -66,14 +59,7 @@ impl JobHandler for PurgeAnswers {
     }
 
     async fn run(&self, context: &JobContext, _: &Value) -> Result<Outcome, JobError> {
-        let mut total = 0;
-        loop {
-            let gone = self.answers.purge(self.age, BATCH).await?;
-            total += gone;
-            if gone < u64::from(BATCH) {
-                return Ok(Outcome::DoneWith(json!({"removed": total})));
-            }
-            context.go_on()?;
-        }
+        let removed = batch_after_batch(context, BATCH, |size| self.answers.purge(self.age, size)).await?;
+        Ok(Outcome::DoneWith(json!({"removed": removed})))
     }
 }

@@ -14,7 +14,7 @@ use crate::application::audit::verify_trail::verify_trail;
 use crate::application::evidence::sweep_orphans::sweep_orphans;
 use crate::application::knowledge::embed_passages::EMBED_PASSAGES;
 use crate::application::ports::housekeeping::Housekeeping;
-use crate::application::ports::{AuditStore, BlobStore, Clock, EvidenceIndex, Signer};
+use crate::application::ports::{AuditStore, BlobStore, Clock, EvidenceIndex, Signer, StoreError};
 use crate::telemetry::delivery;
 
 /// Rows that one statement removes: few enough to be done within a moment.
@@ -44,9 +44,24 @@ pub(crate) fn no_payload(payload: &Value) -> Result<(), String> {
     if payload.as_object().is_some_and(serde_json::Map::is_empty) { Ok(()) } else { Err("must be {}".to_owned()) }
 }
 
-/// One more batch may be there when this one was full.
-fn was_full(removed: u64) -> bool {
-    removed >= u64::from(BATCH)
+/// Works on batch after batch until one was not full, and gives how many rows that were.
+pub(crate) async fn batch_after_batch<Work>(
+    context: &JobContext,
+    size: u32,
+    mut work: impl FnMut(u32) -> Work + Send,
+) -> Result<u64, JobError>
+where
+    Work: Future<Output = Result<u64, StoreError>> + Send,
+{
+    let mut total = 0;
+    loop {
+        let done = work(size).await?;
+        total += done;
+        if done < u64::from(size) {
+            return Ok(total);
+        }
+        context.go_on()?;
+    }
 }
 
 /// Removes idempotency keys that expired.
@@ -65,15 +80,8 @@ impl JobHandler for PurgeIdempotencyKeys {
     }
 
     async fn run(&self, context: &JobContext, _: &Value) -> Result<Outcome, JobError> {
-        let mut total = 0;
-        loop {
-            let removed = self.0.purge_idempotency_keys(BATCH).await?;
-            total += removed;
-            if !was_full(removed) {
-                return Ok(Outcome::DoneWith(json!({"removed": total})));
-            }
-            context.go_on()?;
-        }
+        let removed = batch_after_batch(context, BATCH, |size| self.0.purge_idempotency_keys(size)).await?;
+        Ok(Outcome::DoneWith(json!({"removed": removed})))
     }
 }
 
@@ -100,15 +108,9 @@ impl JobHandler for PurgeFinishedJobs {
     }
 
     async fn run(&self, context: &JobContext, _: &Value) -> Result<Outcome, JobError> {
-        let mut total = 0;
-        loop {
-            let removed = self.housekeeping.purge_finished_jobs(self.age, self.dead_age, BATCH).await?;
-            total += removed;
-            if !was_full(removed) {
-                return Ok(Outcome::DoneWith(json!({"removed": total})));
-            }
-            context.go_on()?;
-        }
+        let purge = |size| self.housekeeping.purge_finished_jobs(self.age, self.dead_age, size);
+        let removed = batch_after_batch(context, BATCH, purge).await?;
+        Ok(Outcome::DoneWith(json!({"removed": removed})))
     }
 }
 
@@ -133,16 +135,12 @@ impl JobHandler for PurgeDeliveryAttempts {
     }
 
     async fn run(&self, context: &JobContext, _: &Value) -> Result<Outcome, JobError> {
-        let mut total = 0;
-        loop {
-            let removed = self.housekeeping.purge_delivery_attempts(self.age, BATCH).await?;
-            delivery::purged(removed);
-            total += removed;
-            if !was_full(removed) {
-                return Ok(Outcome::DoneWith(json!({"removed": total})));
-            }
-            context.go_on()?;
-        }
+        let purge = |size| {
+            let purged = self.housekeeping.purge_delivery_attempts(self.age, size);
+            async { purged.await.inspect(|gone| delivery::purged(*gone)) }
+        };
+        let removed = batch_after_batch(context, BATCH, purge).await?;
+        Ok(Outcome::DoneWith(json!({"removed": removed})))
     }
 }
 

@@ -1,11 +1,8 @@
 //! `/v1/budget`: what a tenant may spend on models in a month.
 
-use axum::Json;
 use axum::extract::State;
-use axum::response::{IntoResponse, Response};
+use axum::response::Response;
 use docket_domain::budget::{BUDGET_MAX_NANOS, TenantBudget};
-use http::HeaderValue;
-use http::header::ETAG;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use time::OffsetDateTime;
@@ -13,7 +10,7 @@ use utoipa::ToSchema;
 
 use super::extract::{Authenticated, JsonBody, WriteHeaders};
 use super::form::Form;
-use super::presenter::respond;
+use super::presenter::{respond, show};
 use super::problem::{Problem, ProblemBody};
 use super::state::ApiState;
 use super::tenancy_body::HttpTenancyPresenter;
@@ -62,11 +59,7 @@ pub async fn get_budget(
     Authenticated(caller): Authenticated,
 ) -> Result<Response, Problem> {
     let budget = read_budget(state.answering.ledger.as_ref(), &caller).await?;
-    let mut response = Json(BudgetBody::from(&budget)).into_response();
-    if let Ok(value) = HeaderValue::try_from(budget.etag()) {
-        response.headers_mut().insert(ETAG, value);
-    }
-    Ok(response)
+    Ok(show(rendered(&budget)))
 }
 
 /// Set what the tenant may spend on models in a month. It holds from the next call on.

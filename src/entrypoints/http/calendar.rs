@@ -2,13 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use axum::Json;
 use axum::extract::State;
-use axum::response::{IntoResponse, Response};
+use axum::response::Response;
 use docket_domain::calendar::{DayOfWeek, HOLIDAY_NAME_MAX, HOLIDAYS_MAX, TenantCalendar, Weekend};
 use docket_domain::text;
-use http::HeaderValue;
-use http::header::ETAG;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use time::macros::format_description;
@@ -18,7 +15,7 @@ use utoipa::ToSchema;
 use super::case_body::names_schema;
 use super::extract::{Authenticated, JsonBody, WriteHeaders};
 use super::form::Form;
-use super::presenter::respond;
+use super::presenter::{respond, show};
 use super::problem::{Problem, ProblemBody};
 use super::state::ApiState;
 use super::tenancy_body::HttpTenancyPresenter;
@@ -92,11 +89,7 @@ pub async fn get_calendar(
     Authenticated(caller): Authenticated,
 ) -> Result<Response, Problem> {
     let calendar = read_calendar(&state.writing.calendars, &caller).await?;
-    let mut response = Json(CalendarBody::from(&calendar)).into_response();
-    if let Ok(value) = HeaderValue::try_from(calendar.etag()) {
-        response.headers_mut().insert(ETAG, value);
-    }
-    Ok(response)
+    Ok(show(rendered(&calendar)))
 }
 
 /// Set the calendar, as a whole. It holds for deadlines that begin, resume or are extended from now on.

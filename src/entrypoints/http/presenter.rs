@@ -64,7 +64,16 @@ impl Presenter for HttpPresenter<'_> {
 
 /// The response for a write that was carried out or replayed.
 pub fn respond(written: Written) -> Response {
-    let Rendered { status, etag, location, body } = written.rendered;
+    let mut response = show(written.rendered);
+    if written.replayed {
+        response.headers_mut().insert("idempotent-replayed", HeaderValue::from_static("true"));
+    }
+    response
+}
+
+/// The response that shows what was rendered.
+pub fn show(rendered: Rendered) -> Response {
+    let Rendered { status, etag, location, body } = rendered;
     let mut response = Response::new(Body::from(body));
     *response.status_mut() = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     let media_type = if status < 400 { "application/json" } else { "application/problem+json" };
@@ -75,9 +84,6 @@ pub fn respond(written: Written) -> Response {
     }
     if let Some(value) = location.and_then(|location| HeaderValue::try_from(location).ok()) {
         headers.insert(LOCATION, value);
-    }
-    if written.replayed {
-        headers.insert("idempotent-replayed", HeaderValue::from_static("true"));
     }
     response
 }

@@ -5,6 +5,7 @@ pub mod commands;
 pub mod invariants;
 pub mod ledger;
 pub mod load;
+pub mod outbox;
 pub mod random;
 pub mod report;
 pub mod service;
