@@ -38,7 +38,7 @@ def bad_ratio(objective: dict[str, Any], window: str) -> str:
     if objective["kind"] == "availability":
         bad = f'sum(rate({metric}_count{{{selector},status=~"5.."}}[{window}]))'
         return f"({bad} or vector(0)) / sum(rate({metric}_count{{{selector}}}[{window}]))"
-    # What was answered with a 5xx counts against availability, and not twice.
+    # What was answered with a 5xx counts against availability, and not twice. Freshness and first-token have no status.
     answered = ",".join(part for part in (selector, 'status!~"5.."' * (objective["kind"] == "latency")) if part)
     bucket = ",".join(part for part in (answered, f'le="{objective["threshold_seconds"]}"') if part)
     of = f"{{{answered}}}" if answered else ""

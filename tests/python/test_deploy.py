@@ -101,14 +101,86 @@ def test_every_metric_of_the_service_is_on_a_dashboard_or_in_a_rule() -> None:
     assert unused <= seldom, "show them, or name them here"
 
 
-def test_thresholds_of_objectives_are_bounds_of_buckets() -> None:
-    page = (PROJECT / "docs" / "telemetry.md").read_text(encoding="utf-8")
-    line = re.search(r"buckets\n([\d., ]+) \(seconds\)", page)
+def buckets_of(metric: str) -> set[float]:
+    """The bounds of a histogram: those of language models are OpenTelemetry's, the others ours."""
+    if metric.startswith("gen_ai_"):
+        source = (PROJECT / "src" / "telemetry" / "gen_ai.rs").read_text(encoding="utf-8")
+        line = re.search(r"DURATION_BUCKETS: &\[f64\] =\s*&\[([\d., _]+)\]", source)
+    else:
+        page = (PROJECT / "docs" / "telemetry.md").read_text(encoding="utf-8")
+        line = re.search(r"buckets\n([\d., ]+) \(seconds\)", page)
     assert line is not None
-    buckets = {float(bound) for bound in line.group(1).split(", ")}
+    return {float(bound) for bound in line.group(1).split(", ")}
+
+
+def test_thresholds_of_objectives_are_bounds_of_buckets() -> None:
     for objective in load(DEPLOY / "slo.json")["objectives"]:
         if "threshold_seconds" in objective:
-            assert float(objective["threshold_seconds"]) in buckets, objective["name"]
+            assert float(objective["threshold_seconds"]) in buckets_of(objective["metric"]), objective["name"]
+
+
+def selects(selector: str, labels: dict[str, str]) -> bool:
+    """Whether Prometheus would find a series with these labels by this selector."""
+    parts = re.findall(r'(\w+)(=~|!~|!=|=)"([^"]*)"', selector)
+    assert ",".join(f'{name}{how}"{value}"' for name, how, value in parts) == selector, "read in full"
+    judged = {
+        "=": lambda value, given: value == given,
+        "!=": lambda value, given: value != given,
+        "=~": lambda value, given: re.fullmatch(given, value) is not None,
+        "!~": lambda value, given: re.fullmatch(given, value) is None,
+    }
+    return all(judged[how](labels[name], value) for name, how, value in parts)
+
+
+#: Routes that are more, less or something else than a read (GET) or a write (everything else).
+SPECIAL_ROUTES = {
+    "GET /v1/cases": {"search-availability", "search-latency"},
+    "GET /v1/cases/search": {"search-availability", "search-latency"},
+    "POST /v1/search": {"passages-availability", "passages-latency"},
+    # How soon an answer begins is promised by first-token, which no route can tell.
+    "POST /v1/answers": {"answers-availability"},
+    # These take as long as the upload does.
+    "POST /v1/documents": {"writes-availability"},
+    "POST /v1/cases/{id}/evidence": {"writes-availability"},
+    # As long as somebody else's server does.
+    "POST /v1/webhooks/{id}/test": {"writes-availability"},
+    # As long as the trail is.
+    "GET /v1/audit/verify": {"reads-availability"},
+    "GET /v1/cases/{id}/audit/verify": {"reads-availability"},
+}
+
+
+def test_each_route_falls_under_the_objectives_that_are_meant_for_it_and_no_others() -> None:
+    stated = [o for o in load(DEPLOY / "slo.json")["objectives"] if o["metric"].startswith("http_server_")]
+    document = json.loads((PROJECT / "docs" / "openapi.json").read_text(encoding="utf-8"))
+    methods = {"get", "post", "put", "patch", "delete"}
+    routes = [(m.upper(), route) for route, item in document["paths"].items() for m in item if m in methods]
+    assert set(SPECIAL_ROUTES) <= {f"{method} {route}" for method, route in routes}, "a route that is gone"
+    for method, route in routes:
+        kind = "reads" if method == "GET" else "writes"
+        meant = SPECIAL_ROUTES.get(f"{method} {route}", {f"{kind}-availability", f"{kind}-latency"})
+        found = {o["name"] for o in stated if selects(o["selector"], {"method": method, "route": route})}
+        assert found == meant, f"{method} {route}"
+
+
+def test_what_is_no_part_of_the_api_falls_under_no_objective() -> None:
+    for objective in load(DEPLOY / "slo.json")["objectives"]:
+        if objective["metric"].startswith("http_server_"):
+            for route in ("/healthz", "/readyz", "/metrics", "/docs", "/problems/{name}"):
+                assert not selects(objective["selector"], {"method": "GET", "route": route}), objective["name"]
+
+
+def test_the_page_for_operators_states_every_objective() -> None:
+    page = (PROJECT / "docs" / "operations.md").read_text(encoding="utf-8")
+    lines = [line for line in page.splitlines() if line.startswith("| ") and " % " in line]
+    for objective in load(DEPLOY / "slo.json")["objectives"]:
+        subject, _, what = objective["name"].partition("-")
+        named = [line for line in lines if subject in line.partition("|")[2].partition("|")[0] and what in line]
+        assert len(named) == 1, f"{objective['name']}: {named}"
+        assert f"{round(objective['objective'] * 100, 4):g} %" in named[0], objective["name"]
+        if "threshold_seconds" in objective:
+            seconds = float(objective["threshold_seconds"])
+            assert (f"{seconds * 1000:g} ms" if seconds < 1 else f"{seconds:g} s") in named[0], objective["name"]
 
 
 def test_every_alert_says_how_urgent_it_is_what_happened_and_what_to_do() -> None:
