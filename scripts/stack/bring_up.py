@@ -43,7 +43,6 @@ class Stack:
             "POSTGRES_PASSWORD": self.password,
             "GRAFANA_PASSWORD": self.password,
             "DOCKET_SUBNET": "172.31.99.0/24",
-            "DOCKET_OTLP_ENDPOINT": "http://collector:4318",
             "COMPOSE_PROFILES": ",".join(profiles),
         }
 

@@ -7,6 +7,7 @@ import re
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, cast
 
@@ -123,7 +124,7 @@ def selects(selector: str, labels: dict[str, str]) -> bool:
     """Whether Prometheus would find a series with these labels by this selector."""
     parts = re.findall(r'(\w+)(=~|!~|!=|=)"([^"]*)"', selector)
     assert ",".join(f'{name}{how}"{value}"' for name, how, value in parts) == selector, "read in full"
-    judged = {
+    judged: dict[str, Callable[[str, str], bool]] = {
         "=": lambda value, given: value == given,
         "!=": lambda value, given: value != given,
         "=~": lambda value, given: re.fullmatch(given, value) is not None,
