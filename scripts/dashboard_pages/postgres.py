@@ -42,6 +42,12 @@ POSTGRES = Dashboard(
                 },
             ),
             Panel(
+                "Oldest transaction",
+                "Of those that write; events and searches by words stop before it.",
+                "s",
+                {"open for": "max(docket_postgres_oldest_transaction_seconds)"},
+            ),
+            Panel(
                 "Transactions",
                 "Rollbacks and deadlocks beside commits.",
                 "ops",

@@ -15,7 +15,7 @@ import yaml
 
 PROJECT = Path(__file__).resolve().parents[2]
 
-#: What runs once and ends; and the collector, whose image has nothing but its program, so that Prometheus asks for its health.
+#: What runs once and ends; and the collector, whose image has nothing but its program: Prometheus asks for its health.
 WITHOUT_HEALTH_CHECK = {"volumes", "migrate", "k6", "collector"}
 HEALTHY, DONE = "service_healthy", "service_completed_successfully"
 DEPENDENCIES = {

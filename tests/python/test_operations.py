@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import subprocess
 import sys
@@ -56,6 +57,82 @@ def test_links_and_metrics_of_a_runbook_exist(path: Path) -> None:
             or metric.startswith("docket_app")
         )
         assert known, metric
+
+
+def symptoms(path: Path) -> dict[str, str]:
+    """The bullets of the part Symptom, each on one line."""
+    part = path.read_text(encoding="utf-8").partition("## Symptom")[2].partition("\n## ")[0]
+    bullets = re.findall(r"^- (\w+): (.*(?:\n  .*)*)", part, flags=re.MULTILINE)
+    return {name: re.sub(r"\s+", " ", text) for name, text in bullets}
+
+
+@pytest.mark.parametrize("path", RUNBOOKS, ids=lambda path: path.stem)
+def test_a_runbook_says_which_alert_graph_and_log_line_show_it(path: Path) -> None:
+    assert list(symptoms(path)) == ["Alert", "Graph", "Log"]
+
+
+def panels() -> dict[str, set[str]]:
+    """The titles of the panels of each dashboard."""
+    pages = [
+        json.loads(path.read_text(encoding="utf-8")) for path in (PROJECT / "deploy/grafana/dashboards").glob("*.json")
+    ]
+    return {page["title"].removeprefix("docket: "): {panel["title"] for panel in page["panels"]} for page in pages}
+
+
+def panels_named(graph: str) -> list[tuple[str, str]]:
+    """The panels that a bullet names, each with the dashboard in the parentheses that follow."""
+    named: list[tuple[str, str]] = []
+    waiting: list[str] = []
+    for panel, page in re.findall(r'"([^"]+)"|\(([^)]+)\)', graph):
+        if panel:
+            waiting.append(panel)
+        elif page in panels():
+            named += [(page, title) for title in waiting]
+            waiting = []
+    return named + [("no dashboard", title) for title in waiting]
+
+
+def test_panels_are_read_with_their_dashboards() -> None:
+    text = '"A", "B" (overview); "C" where used is most (a remark), and "D" (plugins and what is asked outside). "E"'
+    plugins = "plugins and what is asked outside"
+    expected = [("overview", "A"), ("overview", "B"), (plugins, "C"), (plugins, "D"), ("no dashboard", "E")]
+    assert panels_named(text) == expected
+
+
+@pytest.mark.parametrize("path", RUNBOOKS, ids=lambda path: path.stem)
+def test_every_panel_that_a_runbook_names_is_on_the_dashboard_that_it_names(path: Path) -> None:
+    graph = symptoms(path)["Graph"]
+    named = panels_named(graph)
+    assert named or graph.startswith("none")
+    for page, panel in named:
+        assert panel in panels().get(page, set()), f"{panel} ({page})"
+
+
+#: What others write: it stands in our log as the cause, or in theirs.
+OF_OTHERS = {
+    "canceling statement due to statement timeout": "PostgreSQL",
+    "could not read block": "PostgreSQL",
+    "invalid page": "PostgreSQL",
+    "log_lock_waits": "PostgreSQL",
+    "No space left on device": "system",
+    "pool timed out while waiting for an open connection": "driver",
+}
+
+
+@pytest.mark.parametrize("path", RUNBOOKS, ids=lambda path: path.stem)
+def test_every_log_line_that_a_runbook_quotes_is_one_that_docket_writes(path: Path) -> None:
+    log = symptoms(path)["Log"]
+    lines = (line for file in (PROJECT / "src").rglob("*.rs") for line in file.read_text(encoding="utf-8").splitlines())
+    literals = (re.findall(r'"((?:[^"\\]|\\.)*)"', line) for line in lines if not line.lstrip().startswith("//"))
+    written = "\n".join(text for found in literals for text in found)
+    # Behind `none` stand the places to look at instead of the log.
+    quoted = [] if re.match(r"none[;,.]", log) else re.findall(r"`([^`]+)`", log)
+    assert quoted or log.startswith("none") or "ends in the middle" in log
+    for line in quoted:
+        if line in OF_OTHERS:
+            assert OF_OTHERS[line] in log, f"{line} is not docket's"
+        elif not line.startswith("docket "):
+            assert line in written, f"docket never logs {line}"
 
 
 def blocks(path: Path, info: str) -> list[str]:
