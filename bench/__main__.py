@@ -10,7 +10,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from bench import explain, jobs, lists, writes
+from bench import explain, jobs, lists, relay, writes
 from bench.database import Database
 from bench.report import Report
 from bench.service import docket
@@ -25,6 +25,7 @@ def main() -> int:
     options = parser.parse_args()
     cases: int = options.cases or (50_000 if options.quick else 1_000_000)
     subprocess.run(["cargo", "build", "--quiet", "--release", "--locked", "-p", "docket-load"], check=True)
+    subprocess.run(["cargo", "build", "--quiet", "--release", "--locked", "--example", "relay_pace"], check=True)
     kept: Path | None = options.data
     if kept is None:
         Path(".docket").mkdir(exist_ok=True)
@@ -62,6 +63,7 @@ def run(directory: Path, cases: int, *, quick: bool) -> int:
     # The queue is measured against workers in processes of their own, beside a service that works on no jobs itself.
     with docket(data_dir, {"DOCKET_SERVER__ROLE": "api"}):
         jobs.measure(report, Database.of(data_dir), data_dir, quick=quick)
+    relay.measure(report, directory, quick=quick)
     command = "python -m bench --quick" if quick else "make bench"
     reached = report.write(command, cases)
     print("bench-report.json, docs/performance.md written" + ("" if reached else "; some targets were missed"))

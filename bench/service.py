@@ -89,8 +89,8 @@ class Program:
             return False
 
 
-def docket(data_dir: Path, settings: dict[str, str] | None = None) -> Program:
-    """The service as it is shipped: JSON log lines at level info into a file, only the rate limits raised."""
+def docket(data_dir: Path, settings: dict[str, str] | None = None, *command: str) -> Program:
+    """The service as it is shipped, by `serve` or another command: JSON log lines to a file, rate limits raised."""
     address = f"127.0.0.1:{free_port()}"
     million = "1000000"
     environment = {
@@ -104,7 +104,7 @@ def docket(data_dir: Path, settings: dict[str, str] | None = None) -> Program:
         **(settings or {}),
     }
     log = data_dir.parent / "docket.log"
-    return Program("docket", [str(DOCKET.absolute()), "serve"], environment, log, address, "/readyz")
+    return Program("docket", [str(DOCKET.absolute()), *(command or ("serve",))], environment, log, address, "/readyz")
 
 
 def peer(module: str, database: Database, data_dir: Path) -> Program:

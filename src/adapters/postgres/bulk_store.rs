@@ -1,18 +1,21 @@
-//! Cases in bulk in PostgreSQL: a batch is one transaction of a few statements over arrays.
+//! Cases in bulk in PostgreSQL: a batch is one transaction of a few statements over arrays, and several may be
+//! written at once.
 
 use async_trait::async_trait;
 use docket_domain::case::{Case, State};
 use docket_domain::ids::{CaseId, TenantId};
-use sqlx::{PgConnection, PgPool};
+use sqlx::{PgConnection, PgPool, Postgres, Transaction};
 use time::OffsetDateTime;
 use uuid::Uuid;
 
 use super::bulk_columns::Columns;
 use super::case_row::{case_row, signed, unsigned};
 use super::error::{broken_constraint, store_error};
-use super::transaction::begin;
+use super::transaction::{begin, begin_with};
 use crate::application::ports::StoreError;
-use crate::application::ports::bulk_store::{BatchCommit, BatchWrite, BulkStore, Progress, Run, RunKey};
+use crate::application::ports::bulk_store::{
+    BatchCommit, BatchWrite, BulkStore, Progress, Run, RunKey, RunStep, StagedBatch,
+};
 use crate::application::ports::case_store::{CaseWrite, StoredCase};
 
 /// [`BulkStore`] on PostgreSQL.
@@ -78,19 +81,20 @@ impl BulkStore for PgBulkStore {
         rows.into_iter().map(|row| StoredCase::try_from(case_row!(row))).collect()
     }
 
-    async fn commit(&self, batch: &BatchWrite<'_>) -> Result<BatchCommit, StoreError> {
-        let mut transaction = begin(&self.pool).await.map_err(store_error)?;
-        let outcome = match write(&mut transaction, batch).await {
+    async fn stage(&self, batch: &BatchWrite<'_>) -> Result<Option<Box<dyn StagedBatch>>, StoreError> {
+        // Once for all statements of the transaction; an identifier holds nothing that a client wrote.
+        let set = format!("BEGIN; SELECT set_config('docket.tenant', '{}', true)", batch.tenant_id);
+        let mut transaction = begin_with(&self.pool, set).await.map_err(store_error)?;
+        let written = match write(&mut transaction, batch).await {
             // Somebody created a case with one of the references, or appended to one of the chains.
-            Err(error) if is_race(&error) => BatchCommit::Stale,
+            Err(error) if is_race(&error) => false,
             other => other.map_err(store_error)?,
         };
-        if outcome == BatchCommit::Done {
-            transaction.commit().await.map_err(store_error)?;
-        } else {
+        if !written {
             transaction.rollback().await.map_err(store_error)?;
+            return Ok(None);
         }
-        Ok(outcome)
+        Ok(Some(Box::new(PgStagedBatch(transaction))))
     }
 
     async fn refresh_statistics(&self) -> Result<(), StoreError> {
@@ -189,18 +193,46 @@ async fn open_run(
     Ok(Run { id: fresh, progress: Progress::default() })
 }
 
-async fn write(connection: &mut PgConnection, batch: &BatchWrite<'_>) -> Result<BatchCommit, sqlx::Error> {
-    let after = &batch.after;
+/// Writes cases, audit records and events; false if somebody changed one of the cases in the meantime.
+async fn write(connection: &mut PgConnection, batch: &BatchWrite<'_>) -> Result<bool, sqlx::Error> {
+    if let Some(first) = batch.inserts.first() {
+        insert(connection, batch.inserts, first).await?;
+    }
+    if let Some(first) = batch.updates.first() {
+        let moved = update(connection, batch.updates, first).await?;
+        return Ok(unsigned(moved) == batch.updates.len() as u64);
+    }
+    Ok(true)
+}
+
+/// A transaction that holds a batch; dropped, it is rolled back.
+struct PgStagedBatch(Transaction<'static, Postgres>);
+
+#[async_trait]
+impl StagedBatch for PgStagedBatch {
+    async fn commit(self: Box<Self>, step: &RunStep) -> Result<BatchCommit, StoreError> {
+        let mut transaction = self.0;
+        // Last, so that the next batch can be written while this one waits for its turn.
+        if !move_run(&mut transaction, step).await.map_err(store_error)? {
+            transaction.rollback().await.map_err(store_error)?;
+            return Ok(BatchCommit::RunTaken);
+        }
+        transaction.commit().await.map_err(store_error)?;
+        Ok(BatchCommit::Done)
+    }
+}
+
+/// Moves the run to where the batch ends, unless it stands elsewhere.
+async fn move_run(connection: &mut PgConnection, step: &RunStep) -> Result<bool, sqlx::Error> {
+    let after = &step.after;
     let moved = sqlx::query!(
-        "WITH context AS MATERIALIZED (SELECT set_config('docket.tenant', $1, true) IS NOT NULL AS ready)
-         UPDATE docket.import_runs
-         SET bytes_done = $4, lines_done = $5, errors_bytes = $6, imported = $7, updated = $8, unchanged = $9,
-             skipped = $10, rejected = $11, updated_at = $12::timestamptz,
-             finished_at = CASE WHEN $13 THEN $12::timestamptz END
-         WHERE (SELECT ready FROM context) AND id = $2 AND bytes_done = $3 AND finished_at IS NULL",
-        batch.tenant_id.to_string(),
-        batch.run_id,
-        signed(batch.before.bytes_done),
+        "UPDATE docket.import_runs
+         SET bytes_done = $3, lines_done = $4, errors_bytes = $5, imported = $6, updated = $7, unchanged = $8,
+             skipped = $9, rejected = $10, updated_at = $11::timestamptz,
+             finished_at = CASE WHEN $12 THEN $11::timestamptz END
+         WHERE id = $1 AND bytes_done = $2 AND finished_at IS NULL",
+        step.run_id,
+        signed(step.before.bytes_done),
         signed(after.bytes_done),
         signed(after.lines_done),
         signed(after.errors_bytes),
@@ -209,24 +241,12 @@ async fn write(connection: &mut PgConnection, batch: &BatchWrite<'_>) -> Result<
         signed(after.unchanged),
         signed(after.skipped),
         signed(after.rejected),
-        batch.now,
-        batch.finished
+        step.now,
+        step.finished
     )
-    .execute(&mut *connection)
+    .execute(connection)
     .await?;
-    if moved.rows_affected() != 1 {
-        return Ok(BatchCommit::RunTaken);
-    }
-    if let Some(first) = batch.inserts.first() {
-        insert(connection, batch.inserts, first).await?;
-    }
-    if let Some(first) = batch.updates.first() {
-        let moved = update(connection, batch.updates, first).await?;
-        if unsigned(moved) != batch.updates.len() as u64 {
-            return Ok(BatchCommit::Stale);
-        }
-    }
-    Ok(BatchCommit::Done)
+    Ok(moved.rows_affected() == 1)
 }
 
 async fn insert(connection: &mut PgConnection, writes: &[CaseWrite], first: &CaseWrite) -> Result<(), sqlx::Error> {

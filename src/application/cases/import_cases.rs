@@ -1,9 +1,9 @@
 //! Imports cases from a file: batch by batch, each batch with its audit records, events and progress in one transaction.
 //!
 //! The steps: 1. open the run, or the one that was cut short; 2. read batches on a thread of their own; 3. look up the
-//! references of a batch; 4. decide for each row: new, changed, the same; 5. report what is not taken in; 6. commit the
-//! batch, and decide again if somebody changed one of its cases meanwhile. Steps 2 to 4 of a batch run beside the last two
-//! of the one before.
+//! references of a batch; 4. decide for each row: new, changed, the same; 5. write the batch in a transaction, and decide
+//! again if somebody changed one of its cases meanwhile; 6. report what is not taken in; 7. commit batch and progress. Steps 3
+//! to 5 run for several batches at once; the last two in the order of the file, one batch after the other.
 
 use std::collections::HashMap;
 use std::io::{self, Read};
@@ -13,6 +13,7 @@ use docket_domain::calendar::Calendar;
 use docket_domain::case::{Case, EventType};
 use docket_domain::ids::CaseId;
 use docket_domain::named_enum;
+use futures::{StreamExt as _, stream};
 use sha2::{Digest, Sha256};
 use tokio::sync::mpsc;
 use uuid::Uuid;
@@ -24,7 +25,7 @@ use crate::application::bulk::file_rows::{FileError, FileRows};
 use crate::application::bulk::format::{Encoding, Format};
 use crate::application::bulk::mapping::Mapping;
 use crate::application::bulk::record::{ImportRecord, Reject, RowError};
-use crate::application::ports::bulk_store::{BatchCommit, BatchWrite, Progress, Run, RunKey};
+use crate::application::ports::bulk_store::{BatchCommit, BatchWrite, Progress, Run, RunKey, RunStep, StagedBatch};
 use crate::application::ports::case_store::{CaseWrite, RowChange, StoredCase};
 use crate::application::ports::{BulkStore, Clock, StoreError};
 use crate::application::request::Caller;
@@ -37,6 +38,9 @@ const COUNT_AFTER: u64 = 2_000;
 
 /// Batches that may lie read and not yet written.
 const READ_AHEAD: usize = 2;
+
+/// Batches that are written at once, each on a connection of its own.
+const WRITERS: usize = 3;
 
 named_enum! {
     /// What becomes of a row whose reference exists with other content.
@@ -93,8 +97,7 @@ pub trait ImportReport: Send {
     /// Called once: the progress of the run that is continued, all zero for a new one.
     fn begin(&mut self, progress: &Progress) -> io::Result<()>;
     /// Called before a batch is committed with what was not taken in; returns the length of the report in bytes, which must
-    /// be durable then. When it is called again before `progressed`, the batch was begun again: the new list replaces the
-    /// one before.
+    /// be durable then.
     fn rejected(&mut self, rejects: &[Reject]) -> io::Result<u64>;
     /// Called after each batch.
     fn progressed(&mut self, progress: &Progress);
@@ -143,10 +146,11 @@ pub struct ImportCases {
     pub calendars: Calendars,
 }
 
-/// A batch and what was decided on it.
+/// A batch, what was decided on it, and where it is written; nowhere in a dry run, and when somebody was faster.
 struct Prepared {
     batch: Batch,
     draft: Draft,
+    staged: Option<Box<dyn StagedBatch>>,
 }
 
 /// What a batch will write.
@@ -175,26 +179,24 @@ impl ImportCases {
         let mut progress = run.progress;
         report.begin(&progress).map_err(ImportError::Report)?;
         let calendar = self.calendars.rules(caller.actor.tenant_id).await?;
-        let mut batches = self.read(plan, calendar, source, progress.bytes_done);
+        let batches = self.read(plan, calendar, source, progress.bytes_done);
+        let mut prepared = std::pin::pin!(
+            stream::unfold(batches, async |mut batches| Some((batches.recv().await?, batches)))
+                .map(|batch| self.prepare(caller, plan, &run, batch))
+                .buffered(WRITERS)
+        );
         let mut count_at = progress.imported + COUNT_AFTER;
-        let mut pending = self.prepare(caller, plan, &run, &mut batches).await?;
-        while let Some(prepared) = pending {
-            let settling = self.settle(caller, plan, &run, progress, prepared, report);
-            let (settled, next) = tokio::join!(settling, self.prepare(caller, plan, &run, &mut batches));
-            progress = settled?;
+        while let Some(next) = prepared.next().await {
+            progress = self.settle(caller, plan, &run, progress, next?, report).await?;
             report.progressed(&progress);
-            pending = next?;
             if progress.imported >= count_at && !plan.dry_run {
                 count_at = progress.imported * 8;
                 self.store.refresh_statistics().await?;
             }
         }
         if !plan.dry_run {
-            let nothing = Draft::default();
-            let end = BatchWrite { finished: true, ..self.write(caller, &run, progress, progress, &nothing) };
-            if self.store.commit(&end).await? != BatchCommit::Done {
-                return Err(ImportError::RunTaken);
-            }
+            let end = self.stage(caller, &Draft::default()).await?.ok_or(ImportError::Contention)?;
+            self.commit(end, &run, progress, progress, true).await?;
         }
         Ok(progress)
     }
@@ -226,19 +228,19 @@ impl ImportCases {
         receiver
     }
 
-    /// Reads the next batch, looks its references up and decides on each row; none at the end of the file. Runs beside the
-    /// commit of the batch before, which cannot hold any of these references.
+    /// Looks the references of a batch up, decides on each row and writes the batch up to its commit. Runs beside the batches
+    /// before and after, which cannot hold any of these references.
     async fn prepare(
         &self,
         caller: &Caller,
         plan: &ImportPlan,
         run: &Run,
-        batches: &mut mpsc::Receiver<Result<Batch, FileError>>,
-    ) -> Result<Option<Prepared>, ImportError> {
-        let Some(batch) = batches.recv().await else { return Ok(None) };
+        batch: Result<Batch, FileError>,
+    ) -> Result<Prepared, ImportError> {
         let batch = batch?;
         let draft = self.decide(caller, plan, run, &batch).await?;
-        Ok(Some(Prepared { batch, draft }))
+        let staged = if plan.dry_run { None } else { self.stage(caller, &draft).await? };
+        Ok(Prepared { batch, draft, staged })
     }
 
     async fn decide(&self, caller: &Caller, plan: &ImportPlan, run: &Run, batch: &Batch) -> Result<Draft, ImportError> {
@@ -258,51 +260,52 @@ impl ImportCases {
         prepared: Prepared,
         report: &mut dyn ImportReport,
     ) -> Result<Progress, ImportError> {
-        let Prepared { batch, mut draft } = prepared;
-        for _ in 0..ATTEMPTS {
-            let mut rejects = batch.rejects.clone();
-            rejects.extend(draft.conflicts.iter().cloned());
-            rejects.sort_by_key(|reject| reject.line);
-            let errors_bytes = report.rejected(&rejects).map_err(ImportError::Report)?;
-            let after = Progress {
-                bytes_done: batch.end,
-                lines_done: batch.line,
-                errors_bytes,
-                imported: before.imported + draft.imported,
-                updated: before.updated + draft.updated,
-                unchanged: before.unchanged + draft.unchanged,
-                skipped: before.skipped + draft.conflicts.len() as u64,
-                rejected: before.rejected + batch.rejected,
-            };
-            if plan.dry_run {
-                return Ok(after);
+        let Prepared { batch, mut draft, mut staged } = prepared;
+        for _ in 1..ATTEMPTS {
+            if staged.is_some() || plan.dry_run {
+                break;
             }
-            match self.store.commit(&self.write(caller, run, before, after, &draft)).await? {
-                BatchCommit::Done => return Ok(after),
-                BatchCommit::Stale => draft = self.decide(caller, plan, run, &batch).await?,
-                BatchCommit::RunTaken => return Err(ImportError::RunTaken),
-            }
+            draft = self.decide(caller, plan, run, &batch).await?;
+            staged = self.stage(caller, &draft).await?;
         }
-        Err(ImportError::Contention)
+        let mut rejects = batch.rejects;
+        let skipped = draft.conflicts.len() as u64;
+        rejects.append(&mut draft.conflicts);
+        rejects.sort_by_key(|reject| reject.line);
+        let errors_bytes = report.rejected(&rejects).map_err(ImportError::Report)?;
+        let after = Progress {
+            bytes_done: batch.end,
+            lines_done: batch.line,
+            errors_bytes,
+            imported: before.imported + draft.imported,
+            updated: before.updated + draft.updated,
+            unchanged: before.unchanged + draft.unchanged,
+            skipped: before.skipped + skipped,
+            rejected: before.rejected + batch.rejected,
+        };
+        if !plan.dry_run {
+            self.commit(staged.ok_or(ImportError::Contention)?, run, before, after, false).await?;
+        }
+        Ok(after)
     }
 
-    fn write<'a>(
+    async fn stage(&self, caller: &Caller, draft: &Draft) -> Result<Option<Box<dyn StagedBatch>>, StoreError> {
+        let (inserts, updates) = (draft.inserts.as_slice(), draft.updates.as_slice());
+        self.store.stage(&BatchWrite { tenant_id: caller.actor.tenant_id, inserts, updates }).await
+    }
+
+    async fn commit(
         &self,
-        caller: &Caller,
+        staged: Box<dyn StagedBatch>,
         run: &Run,
         before: Progress,
         after: Progress,
-        draft: &'a Draft,
-    ) -> BatchWrite<'a> {
-        BatchWrite {
-            tenant_id: caller.actor.tenant_id,
-            run_id: run.id,
-            before,
-            after,
-            inserts: &draft.inserts,
-            updates: &draft.updates,
-            now: self.clock.now(),
-            finished: false,
+        finished: bool,
+    ) -> Result<(), ImportError> {
+        let step = RunStep { run_id: run.id, before, after, now: self.clock.now(), finished };
+        match staged.commit(&step).await? {
+            BatchCommit::Done => Ok(()),
+            BatchCommit::RunTaken => Err(ImportError::RunTaken),
         }
     }
 

@@ -50,42 +50,53 @@ pub struct Run {
     pub progress: Progress,
 }
 
-/// What a batch writes. Committed as a whole or not at all.
+/// What a batch writes.
 #[derive(Debug)]
 pub struct BatchWrite<'a> {
     /// The tenant of all of it.
     pub tenant_id: TenantId,
+    /// New cases ([`super::case_store::RowChange::Insert`]).
+    pub inserts: &'a [CaseWrite],
+    /// Changed cases.
+    pub updates: &'a [CaseWrite],
+}
+
+/// How a run moves when a batch is committed.
+#[derive(Debug)]
+pub struct RunStep {
     /// The run.
     pub run_id: Uuid,
     /// Where the run stood before; a run that stands elsewhere by now is another process's.
     pub before: Progress,
     /// Where it stands with this batch.
     pub after: Progress,
-    /// New cases ([`super::case_store::RowChange::Insert`]).
-    pub inserts: &'a [CaseWrite],
-    /// Changed cases.
-    pub updates: &'a [CaseWrite],
     /// The time of the batch.
     pub now: OffsetDateTime,
     /// Whether the run ends with this batch.
     pub finished: bool,
 }
 
-/// How a batch ended. Everything but `Done` left nothing behind.
+/// How a batch ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum BatchCommit {
     /// All of it is durable.
     Done,
-    /// Somebody changed or created one of the cases in the meantime: look again.
-    Stale,
-    /// Another process moved the same run.
+    /// Another process moved the same run; nothing of the batch is left.
     RunTaken,
+}
+
+/// A batch that is written and not yet committed: nobody sees it, and dropped it leaves nothing behind.
+#[async_trait]
+pub trait StagedBatch: Send {
+    /// Moves the run and commits the batch with it, as a whole or not at all.
+    async fn commit(self: Box<Self>, step: &RunStep) -> Result<BatchCommit, StoreError>;
 }
 
 /// Moves cases in bulk.
 ///
-/// Contract: every method sees only the given tenant. `commit` is atomic and durable when it returns `Done`: cases, audit
-/// records, events and the run's progress together. `page` returns cases in the order of their ids, after `after`, and an
+/// Contract: every method sees only the given tenant. [`StagedBatch::commit`] is atomic and durable when it returns `Done`:
+/// cases, audit records, events and the run's progress together. Several batches may be staged at once, and are committed in
+/// any order. `page` returns cases in the order of their ids, after `after`, and an
 /// empty page only at the end. To add an implementation: run `tests/bulk` with it.
 #[async_trait]
 pub trait BulkStore: Send + Sync + 'static {
@@ -106,8 +117,8 @@ pub trait BulkStore: Send + Sync + 'static {
     /// The cases that have one of these references, in any order.
     async fn by_reference(&self, tenant: TenantId, references: &[String]) -> Result<Vec<StoredCase>, StoreError>;
 
-    /// Writes one batch.
-    async fn commit(&self, batch: &BatchWrite<'_>) -> Result<BatchCommit, StoreError>;
+    /// Writes one batch up to its commit. None if somebody changed or created one of its cases in the meantime: look again.
+    async fn stage(&self, batch: &BatchWrite<'_>) -> Result<Option<Box<dyn StagedBatch>>, StoreError>;
 
     /// Lets the store count its cases, so that it finds the next ones by their references quickly. Worth it when the number of
     /// a tenant's cases has grown many times over; changes nothing that anybody can see.

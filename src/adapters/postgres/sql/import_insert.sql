@@ -1,5 +1,5 @@
 -- New cases of a batch with their first audit records and their events, from arrays, in one statement. The tenant was set
--- by the statement that moved the run.
+-- with the transaction.
 WITH rows AS MATERIALIZED (
     SELECT * FROM unnest(
         $2::uuid[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[], $8::text[], $9::text[], $10::text[],
