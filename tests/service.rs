@@ -3,6 +3,8 @@
 
 #[path = "service/collector.rs"]
 mod collector;
+#[path = "service/demo.rs"]
+mod demo;
 #[path = "service/process.rs"]
 mod process;
 #[path = "service/question.rs"]

@@ -35,6 +35,7 @@ mod lifecycle;
 mod nats;
 mod notes_and_links;
 mod oidc;
+mod on_behalf;
 mod preconditions;
 mod rate_limits;
 mod replicas;

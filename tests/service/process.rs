@@ -20,9 +20,18 @@ pub struct Service {
 impl Service {
     /// Starts the service over a data directory and waits until it listens.
     pub async fn start(data: &Path, environment: &[(&str, &str)]) -> Self {
+        Self::run(&["serve"], data, environment).await
+    }
+
+    /// Starts the demonstration without its documents.
+    pub async fn demo(data: &Path) -> Self {
+        Self::run(&["demo", "--no-documents"], data, &[]).await
+    }
+
+    async fn run(arguments: &[&str], data: &Path, environment: &[(&str, &str)]) -> Self {
         let (data, environment) = (data.to_owned(), environment.to_vec());
         let mut command = Command::new(env!("CARGO_BIN_EXE_docket"));
-        command.args(["serve", "--bind", "127.0.0.1:0"]).current_dir(env!("CARGO_MANIFEST_DIR"));
+        command.args(["--set", "server.bind=127.0.0.1:0"]).args(arguments).current_dir(env!("CARGO_MANIFEST_DIR"));
         command.env("DOCKET_DATA_DIR", &data).env("DOCKET_TELEMETRY__LOG_FORMAT", "json").envs(environment);
         command.env_remove("DATABASE_URL").stderr(Stdio::piped()).stdout(Stdio::null());
         tokio::task::spawn_blocking(move || Self::wait_for(command, data)).await.unwrap()

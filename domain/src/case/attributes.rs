@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value};
 
-use crate::text;
+use crate::{number, text};
 
 /// Greatest size of all attributes together, in bytes of JSON.
 pub const ATTRIBUTES_MAX_BYTES: usize = 16 * 1024;
@@ -36,6 +36,8 @@ pub fn attribute_mistakes(members: &Map<String, Value>) -> Vec<AttributeMistake>
             "a name has 1 to 100 characters, no control characters and no outer spaces"
         } else if value.is_object() || value.is_array() {
             "must be a string, a number, a boolean or null: attributes are flat"
+        } else if value.as_number().is_some_and(|value| !number::is_exact(value)) {
+            number::EXACT_DETAIL
         } else if value.as_str().is_some_and(|text| text::prose(text, ATTRIBUTES_MAX_BYTES).is_err()) {
             "holds control characters"
         } else {
@@ -54,11 +56,11 @@ mod tests {
 
     #[test]
     fn each_mistake_is_told_by_name_and_the_number_is_bounded() {
-        let members = json!({"ok": 1, "deep": {"x": 1}, "bad\u{0}": 1, "bell": "\u{7}"});
+        let members = json!({"ok": 1, "deep": {"x": 1}, "bad\u{0}": 1, "bell": "\u{7}", "long": u64::MAX});
         let found = attribute_mistakes(members.as_object().expect("an object"));
         let mut names: Vec<_> = found.into_iter().filter_map(|mistake| mistake.name).collect();
         names.sort();
-        assert_eq!(names, ["bad\u{0}", "bell", "deep"]);
+        assert_eq!(names, ["bad\u{0}", "bell", "deep", "long"]);
         let many: Map<String, Value> = (0..65).map(|n| (n.to_string(), json!(n))).collect();
         assert_eq!(attribute_mistakes(&many).len(), 1);
         let large = Map::from_iter([("text".to_owned(), json!("x".repeat(ATTRIBUTES_MAX_BYTES)))]);

@@ -17,6 +17,7 @@ use crate::application::error::UseCaseError;
 use crate::application::ports::StoreError;
 use crate::application::ports::bulk_store::Progress;
 use crate::application::request::{Caller, Rendered};
+use crate::application::tenancy::Authenticator;
 use crate::application::tenancy::create_key::{NewApiKey, create_key};
 use crate::application::tenancy::create_principal::{NewPrincipal, create_principal};
 use crate::application::tenancy::create_tenant::{NewTenant, create_tenant};
@@ -68,11 +69,12 @@ pub enum SeedError {
     Cases(&'static str, String),
 }
 
-/// Creates what is missing. `known` are the keys handed out before: a tenant among them keeps its keys; for one that
-/// exists without known keys, new keys are made for its principals. Calls `told` with each step, for people who wait.
+/// Creates what is missing. `known` are the keys handed out before: a tenant that still accepts them keeps them; for one
+/// without keys, or where one was revoked, expired or is another database's, new keys are made for its principals. Calls `told` with each step, for people who wait.
 pub async fn seed_demo(
     tenancy: &TenancyWriting,
     import: &ImportCases,
+    authenticator: &Authenticator,
     known: &[SeededTenant],
     told: &mut (dyn FnMut(&str) + Send),
 ) -> Result<Vec<SeededTenant>, SeedError> {
@@ -83,10 +85,9 @@ pub async fn seed_demo(
             Some(tenant) => tenant,
             None => new_tenant(tenancy, demo).await?,
         };
-        let keys = known.iter().find(|known| known.name == demo.name && existing.is_some());
-        let keys = match keys {
-            Some(known) => known.keys.clone(),
-            None => make_keys(tenancy, tenant).await?,
+        let keys = match known.iter().find(|known| known.name == demo.name) {
+            Some(known) if all_accepted(authenticator, tenant, &known.keys).await? => known.keys.clone(),
+            _ => make_keys(tenancy, tenant).await?,
         };
         let count = import_cases(import, tenant, demo).await?;
         told(&format!("{}: {count} cases", demo.display_name));
@@ -100,6 +101,23 @@ async fn new_tenant(tenancy: &TenancyWriting, demo: &DemoTenant) -> Result<Tenan
     create_tenant(tenancy, &system(TenantId::PLATFORM), None, Ok(new), &Capture).await?;
     let tenant = tenancy.store.tenant_named(demo.name).await?;
     Ok(tenant.ok_or(UseCaseError::NotFound("tenant"))?.id)
+}
+
+/// Whether the tenant still lets every one of these keys in, with its role.
+async fn all_accepted(
+    authenticator: &Authenticator,
+    tenant: TenantId,
+    keys: &BTreeMap<Role, String>,
+) -> Result<bool, SeedError> {
+    for role in ROLES {
+        let Some(key) = keys.get(&role) else { return Ok(false) };
+        match authenticator.authenticate(key).await {
+            Ok(actor) if actor.tenant_id == tenant && actor.roles.has(role) => {}
+            Ok(_) | Err(UseCaseError::Unauthenticated(_)) => return Ok(false),
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Ok(true)
 }
 
 /// A principal and a key for each role; principals that are there from before are used again.

@@ -112,7 +112,8 @@ async fn prepare(
     let known = read(path);
     let mut told = |step: &str| println!("  {} {step}", style("✓").green());
     println!("{}", style("Preparing the demo").bold());
-    let seeded = seed_demo(&parts.administration(config), &parts.importing(), &known, &mut told).await;
+    let (tenancy, import) = (parts.administration(config), parts.importing());
+    let seeded = seed_demo(&tenancy, &import, &parts.forgetful_authenticator(), &known, &mut told).await;
     let tenants = seeded.map_err(|error| Failure::from(anyhow::Error::from(error)))?;
     let missing = match library {
         Some(library) => demo_documents::look(library).await?,

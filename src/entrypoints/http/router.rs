@@ -1,8 +1,10 @@
 //! The router: every route of the API, and its OpenAPI document, from one list.
 
 use utoipa::OpenApi;
-use utoipa::openapi::OpenApi as Document;
+use utoipa::openapi::path::{Parameter, ParameterBuilder, ParameterIn};
+use utoipa::openapi::schema::{KnownFormat, ObjectBuilder, SchemaFormat, Type};
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityRequirement, SecurityScheme};
+use utoipa::openapi::{OpenApi as Document, Required};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
@@ -44,7 +46,27 @@ fn with_security(mut document: Document) -> Document {
     let components = document.components.get_or_insert_default();
     components.add_security_scheme("bearer", SecurityScheme::Http(scheme));
     document.security = Some(vec![SecurityRequirement::new("bearer", Vec::<String>::new())]);
+    for item in document.paths.paths.values_mut() {
+        let writes = [&mut item.post, &mut item.put, &mut item.patch, &mut item.delete];
+        for operation in writes.into_iter().flatten() {
+            operation.parameters.get_or_insert_default().push(on_behalf_of().into());
+        }
+    }
     document
+}
+
+/// The header by which programs name the person they act for.
+fn on_behalf_of() -> Parameter {
+    ParameterBuilder::new()
+        .name("Docket-On-Behalf-Of")
+        .parameter_in(ParameterIn::Header)
+        .required(Required::False)
+        .description(Some(
+            "Principals of kind `service` only: the principal of the same tenant they act for. Goes into the audit trail and \
+             grants nothing",
+        ))
+        .schema(Some(ObjectBuilder::new().schema_type(Type::String).format(Some(SchemaFormat::KnownFormat(KnownFormat::Uuid)))))
+        .build()
 }
 
 /// The API's routes without middleware, and the document that describes them.

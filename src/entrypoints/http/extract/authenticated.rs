@@ -2,7 +2,8 @@
 
 use axum::extract::{FromRef, FromRequestParts};
 use docket_domain::ids::PrincipalId;
-use docket_domain::principal::PrincipalKind;
+use docket_domain::principal::{Actor, PrincipalKind};
+use http::HeaderValue;
 use http::header::AUTHORIZATION;
 use http::request::Parts;
 
@@ -12,7 +13,7 @@ use crate::entrypoints::http::problem::{Problem, ProblemKind};
 use crate::entrypoints::http::state::ApiState;
 use crate::telemetry::RequestContext;
 
-/// Names the person a program acts for; recorded in the audit trail, grants nothing.
+/// Names the person a program (a principal of kind `service`) acts for; recorded in the audit trail, grants nothing.
 const ON_BEHALF_OF: &str = "docket-on-behalf-of";
 
 /// The caller, authenticated by `Authorization: Bearer`.
@@ -44,15 +45,27 @@ pub async fn authenticate(parts: &Parts, state: &ApiState) -> Result<Caller, Pro
     let credential = header.and_then(bearer).ok_or(missing)?;
     let mut actor = state.authenticator.authenticate(credential).await?;
     if let Some(value) = parts.headers.get(ON_BEHALF_OF) {
-        let id = value.to_str().ok().and_then(|text| text.parse::<PrincipalId>().ok());
-        let malformed =
-            || Problem::new(ProblemKind::MalformedRequest, "Docket-On-Behalf-Of must be a principal's UUID");
-        actor.on_behalf_of = Some(id.ok_or_else(malformed)?);
-        actor.kind = PrincipalKind::Service;
+        actor.on_behalf_of = Some(person(value, &actor, state).await?);
     }
     let context = parts.extensions.get::<RequestContext>().cloned().unwrap_or_default();
     context.identify(actor.tenant_id.to_string(), actor.principal_id.to_string());
     Ok(Caller { actor, request_id: context.request_id, trace_id: context.trace_id, traceparent: context.traceparent })
+}
+
+/// The principal of the program's own tenant that the header names. The audit trail must not name people who do not exist, nor
+/// take a person for a program.
+async fn person(value: &HeaderValue, program: &Actor, state: &ApiState) -> Result<PrincipalId, Problem> {
+    if program.kind != PrincipalKind::Service {
+        let detail = "Docket-On-Behalf-Of is for principals of kind `service`; leave it out";
+        return Err(Problem::new(ProblemKind::Forbidden, detail));
+    }
+    let nobody = || {
+        let detail = "Docket-On-Behalf-Of must be the UUID of a principal of your tenant that is not disabled";
+        Problem::new(ProblemKind::MalformedRequest, detail)
+    };
+    let id = value.to_str().ok().and_then(|text| text.parse::<PrincipalId>().ok()).ok_or_else(nobody)?;
+    let found = state.tenancy.store.principal(program.tenant_id, id).await.map_err(UseCaseError::from)?;
+    found.filter(|person| !person.disabled).map(|person| person.id).ok_or_else(nobody)
 }
 
 /// The credential in `Bearer <credential>`; the scheme's case does not matter (RFC 9110, section 11.1).

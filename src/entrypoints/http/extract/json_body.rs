@@ -2,9 +2,11 @@
 
 use axum::body::Bytes;
 use axum::extract::{FromRequest, Request};
+use docket_domain::number;
 use http::header::CONTENT_TYPE;
 use serde_json::Value;
 
+use crate::application::error::{Invalid, UseCaseError};
 use crate::entrypoints::http::problem::{Problem, ProblemKind};
 
 /// The body as JSON; an absent body is an empty object.
@@ -35,6 +37,10 @@ impl<S: Send + Sync> FromRequest<S> for JsonBody {
             let what = if std::str::from_utf8(&bytes).is_err() { "not valid UTF-8" } else { "not valid JSON" };
             Problem::new(ProblemKind::MalformedRequest, format!("the body is {what} at line {line}, column {column}"))
         })?;
+        // Before the canonical form, which would take it for its neighbour.
+        if let Some(pointer) = number::first_inexact(&value) {
+            return Err(UseCaseError::Invalid(vec![Invalid::new(pointer, number::EXACT_DETAIL)]).into());
+        }
         let canonical = serde_jcs::to_vec(&value).map_err(|_| {
             Problem::new(ProblemKind::MalformedRequest, "the body holds a number that JSON cannot express")
         })?;
