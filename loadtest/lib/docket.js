@@ -60,6 +60,17 @@ export function write(path, body, options = {}) {
   return send('POST', path, body, { slo: 'writes', ...options, headers });
 }
 
+// A question, answered by a stream of events.
+export function question(text, options = {}) {
+  const headers = { Accept: 'text/event-stream', ...(options.headers || {}) };
+  return write('/v1/answers', { question: text }, { role: 'caseworker', slo: 'answers', name: 'POST /v1/answers', ...options, headers });
+}
+
+// A search for passages; it changes nothing, so it has no idempotency key.
+export function passages(query, order = {}, options = {}) {
+  return send('POST', '/v1/search', { query, ...order }, { role: 'caseworker', slo: 'passages', name: 'POST /v1/search', ...options });
+}
+
 const WORDS = ['buoy', 'pilot', 'crane', 'signal', 'brake', 'cargo', 'engine', 'ladder', 'radio', 'valve'];
 export function word() {
   return WORDS[Math.floor(Math.random() * WORDS.length)];

@@ -26,7 +26,8 @@ function markdown(name, says, data) {
   }
   lines.push('', '| objective | median | p90 | p99 | longest | |', '|---|---|---|---|---|---|');
   for (const [metric, { values }] of Object.entries(data.metrics)) {
-    const slo = metric.match(/^http_req_waiting\{slo:(\w+)\}$/);
+    // The times that have an objective, and those that a scenario keeps itself.
+    const slo = metric.match(/^http_req_waiting\{slo:(\w+)\}$/) || metric.match(/^(time_to_\w+)$/);
     if (slo) {
       const bar = '█'.repeat(Math.min(40, Math.max(1, Math.round(values['p(99)'] / 5))));
       const row = [values.med, values['p(90)'], values['p(99)'], values.max].map((ms) => `${ms.toFixed(1)} ms`);

@@ -231,28 +231,3 @@ def test_alertmanager_accepts_its_configuration() -> None:
     command = ["amtool", "check-config", str(DEPLOY / "alertmanager" / "alertmanager.yml")]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
-
-
-def k6() -> str | None:
-    built = PROJECT / ".tools" / "bin" / "k6"
-    return str(built) if built.exists() else shutil.which("k6")
-
-
-@pytest.mark.skipif(k6() is None, reason="k6 is missing: `make k6` builds it")
-@pytest.mark.parametrize("scenario", sorted(path.stem for path in (PROJECT / "loadtest").glob("*.js")))
-def test_k6_accepts_the_scenario_and_its_bounds_are_the_objectives(scenario: str, tmp_path: Path) -> None:
-    demo = tmp_path / "demo.json"
-    demo.write_text('{"url": "http://127.0.0.1:1", "tenants": [{"name": "a", "keys": {}}, {"name": "b", "keys": {}}]}')
-    command = [str(k6()), "inspect", "--env", f"DOCKET_DEMO_FILE={demo}", f"loadtest/{scenario}.js"]
-    done = subprocess.run(command, cwd=PROJECT, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    thresholds: dict[str, Any] = json.loads(done.stdout)["thresholds"]
-    assert "wrong_answers" in thresholds
-    latencies = {
-        f"p({o['objective'] * 100:g})<={o['threshold_seconds'] * 1000:g}"
-        for o in load(DEPLOY / "slo.json")["objectives"]
-        if o["kind"] == "latency"
-    }
-    stated = {rule for name, rules in thresholds.items() if name.startswith("http_req_waiting") for rule in rules}
-    assert stated <= latencies
-    assert stated or scenario in ("stress", "overload")
