@@ -61,8 +61,8 @@ test: doctor $(VENV)/.runtime $(VENV)/.models $(VENV)/.dev ## Run every test tha
 	@$(MAKE) -j2 test-rust test-python
 
 .PHONY: check
-check: venv .tools/bin/cargo-deny ## Everything a change must pass: format, lints, types, licences, queries, tests
-	@$(MAKE) -j2 check-format lint types deny
+check: venv .tools/bin/cargo-deny ## Everything a change must pass: format, lints, types, licences, secrets, queries, tests
+	@$(MAKE) -j2 check-format lint types deny secrets
 	@$(MAKE) sqlx-check
 	@$(MAKE) test
 
@@ -84,6 +84,10 @@ types: $(VENV)/.dev $(VENV)/.models $(VENV)/.bench ## Check Python types (pyrigh
 .PHONY: deny
 deny: .tools/bin/cargo-deny ## Check licences, bans, sources and, where they can be had, advisories
 	@$(STEP) deny scripts/deny.sh
+
+.PHONY: secrets
+secrets: $(VENV)/.created ## Look for keys and passwords in what is committed (HISTORY=1: in all that ever was)
+	@$(STEP) secrets $(BIN)/python scripts/secret_scan.py $(if $(HISTORY),--history)
 
 .PHONY: sqlx
 sqlx: $(VENV)/.runtime ## Describe the SQL queries anew into .sqlx (after changing a query or a migration)

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Writes a bill of materials in CycloneDX 1.6: every package of Cargo.lock and of requirements/runtime.txt.
+"""Writes a bill of materials in CycloneDX 1.6: crates, Python packages, and the images that the Dockerfile builds on.
 
 python scripts/sbom.py target/sbom.cdx.json
 """
@@ -33,12 +33,31 @@ def cargo() -> list[dict[str, Any]]:
 
 
 def python() -> list[dict[str, Any]]:
-    """The wheels of the runtime."""
-    text = (PROJECT / "requirements" / "runtime.txt").read_text(encoding="utf-8")
+    """The wheels of the runtime and those of the embedding model; what stands in both lists is named once."""
+    found: dict[str, dict[str, Any]] = {}
+    for listed in ("runtime.txt", "models.txt"):
+        text = (PROJECT / "requirements" / listed).read_text(encoding="utf-8")
+        for name, version in re.findall(r"^([\w.-]+)==([\w.+-]+)", text, flags=re.MULTILINE):
+            purl = f"pkg:pypi/{name.lower().replace('_', '-')}@{version}"
+            found[purl] = {"type": "library", "bom-ref": purl, "purl": purl, "name": name, "version": version}
+    return list(found.values())
+
+
+def images() -> list[dict[str, Any]]:
+    """The images that docket's own is built on; the compiler's is not part of it."""
+    text = (PROJECT / "deploy" / "Dockerfile").read_text(encoding="utf-8")
+    arguments = dict(re.findall(r"^ARG (\w+)=(\S+)$", text, flags=re.MULTILINE))
+    stages = re.findall(r"^FROM (\S+) AS (\w+)$", text, flags=re.MULTILINE)
+    bases = {re.sub(r"\$\{(\w+)\}", lambda used: arguments[used[1]], base): stage for base, stage in stages}
+    built = {stage for _, stage in stages}
     found: list[dict[str, Any]] = []
-    for name, version in re.findall(r"^([\w.-]+)==([\w.+-]+)", text, flags=re.MULTILINE):
-        purl = f"pkg:pypi/{name.lower()}@{version}"
-        found.append({"type": "library", "bom-ref": purl, "purl": purl, "name": name, "version": version})
+    for base, stage in bases.items():
+        if base in built:
+            continue
+        name, _, tag = base.rpartition(":")
+        purl = f"pkg:docker/{name}@{tag}"
+        component = {"type": "container", "bom-ref": purl, "purl": purl, "name": name, "version": tag}
+        found.append(component | {"scope": "required" if stage == stages[-1][1] else "excluded"})
     return found
 
 
@@ -47,7 +66,7 @@ def main() -> int:
     manifest = tomllib.loads((PROJECT / "Cargo.toml").read_text(encoding="utf-8"))
     version = manifest["workspace"]["package"]["version"]
     subject = {"type": "application", "bom-ref": "docket", "name": "docket", "version": version}
-    components = cargo() + python()
+    components = cargo() + python() + images()
     bill = {
         "bomFormat": "CycloneDX",
         "specVersion": "1.6",

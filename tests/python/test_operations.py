@@ -6,6 +6,7 @@ import json
 import re
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 from typing import Any, cast
 
@@ -189,8 +190,21 @@ def test_the_bill_of_materials_names_every_locked_package(tmp_path: Path) -> Non
     out = tmp_path / "sbom.json"
     script = str(PROJECT / "scripts" / "sbom.py")
     subprocess.run([sys.executable, script, str(out)], check=True, capture_output=True)
-    listed = out.read_text(encoding="utf-8")
-    for line in (PROJECT / "requirements" / "runtime.txt").read_text(encoding="utf-8").splitlines():
-        if "==" in line and not line.startswith("#"):
-            assert f"pkg:pypi/{line.partition('==')[0].lower()}@" in listed
-    assert "pkg:cargo/tokio@" in listed
+    bill = json.loads(out.read_text(encoding="utf-8"))
+    listed = {component["purl"]: component for component in bill["components"]}
+    assert len(listed) == len(bill["components"]), "named twice"
+    assert (bill["bomFormat"], bill["specVersion"]) == ("CycloneDX", "1.6")
+    for page in ("runtime.txt", "models.txt"):
+        pinned = re.findall(r"^([\w.-]+)==(\S+)", (PROJECT / "requirements" / page).read_text(), flags=re.MULTILINE)
+        assert pinned
+        for name, version in pinned:
+            assert f"pkg:pypi/{name.lower().replace('_', '-')}@{version}" in listed, name
+    locked = tomllib.loads((PROJECT / "Cargo.lock").read_text(encoding="utf-8"))["package"]
+    for package in locked:
+        known = f"pkg:cargo/{package['name']}@{package['version']}" in listed
+        assert known == ("source" in package), package["name"]
+    # What docket's image is built on, and the compiler's, which is left behind.
+    dockerfile = (PROJECT / "deploy" / "Dockerfile").read_text(encoding="utf-8")
+    images = dict(re.findall(r"^ARG (\w+)_IMAGE=(\S+)$", dockerfile, flags=re.MULTILINE))
+    found = {f"{c['name']}:{c['version']}": c["scope"] for c in bill["components"] if c["type"] == "container"}
+    assert found == {images["PYTHON"]: "required", images["RUST"]: "excluded"}
