@@ -51,6 +51,7 @@ impl Parts {
             lease: Duration::from_secs(section.lease_seconds),
             concurrency: section.concurrency,
             per_destination: section.per_destination,
+            finish_within: super::worker::finish_within(config),
         };
         let store = Arc::new(PgRelayStore::new(self.pool.clone()));
         // Without hints the relay listens where nobody speaks.

@@ -25,7 +25,7 @@ use crate::entrypoints::worker::{JobRunner, JobUpkeep, OverdueGauge, RunnerSetti
 
 /// The part of the grace period that background work gets; the rest is for closing connections and flushing telemetry.
 const SHARE_OF_GRACE: f64 = 0.8;
-/// The part of that which jobs get to end by themselves; the rest is for handing them back.
+/// The part of that which jobs and sends get to end by themselves; the rest is for handing them back.
 const SHARE_TO_FINISH: f64 = 0.75;
 
 /// The worker of this process; one that only answers requests still hears of what others commit.
@@ -41,6 +41,11 @@ pub(super) fn worker(parts: &Parts, config: &Config, outside: &Outside) -> anyho
 /// How long background work may go on after the process was told to stop.
 pub(super) fn grace(config: &Config) -> Duration {
     Duration::from_millis(config.server.shutdown_grace_ms).mul_f64(SHARE_OF_GRACE)
+}
+
+/// How long jobs and sends on their way may go on; then they are handed back.
+pub(super) fn finish_within(config: &Config) -> Duration {
+    grace(config).mul_f64(SHARE_TO_FINISH)
 }
 
 /// Every background service. A new one is a line here.
@@ -73,7 +78,7 @@ fn runner_settings(config: &Config) -> RunnerSettings {
         lease: LeaseTerms { length: Duration::from_millis(config.worker.lease_ms) },
         poll: Duration::from_millis(config.worker.poll_ms),
         window: config.worker.window,
-        finish_within: grace(config).mul_f64(SHARE_TO_FINISH),
+        finish_within: finish_within(config),
     }
 }
 

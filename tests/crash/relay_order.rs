@@ -88,6 +88,7 @@ async fn no_event_is_missed_or_reordered_however_late_it_commits() {
         lease: Duration::from_secs(10),
         concurrency: 8,
         per_destination: 8,
+        finish_within: Duration::from_secs(6),
     };
     let sinks: Vec<Arc<dyn EventSink>> = vec![log.clone()];
     let store = Arc::new(PgRelayStore::new(pool));

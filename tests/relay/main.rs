@@ -3,8 +3,13 @@
 
 #[path = "../support/mod.rs"]
 mod database_support;
+mod lanes;
 mod nats;
 #[path = "../support/nats_server.rs"]
 mod nats_server;
+#[path = "../support/receiver.rs"]
+mod receiver;
 mod sinks;
+mod stopping;
+mod together;
 mod world;

@@ -14,8 +14,9 @@ use docket::application::events::wakeups::Wakeups;
 use docket::application::ports::event_feed::StoredEvent;
 use docket::application::ports::event_sink::SinkError;
 use docket::application::ports::{EventSink, StoreError};
+use docket::application::webhooks::message::bound_to;
 use docket::application::webhooks::send::Sending;
-use docket_domain::ids::TenantId;
+use docket_domain::ids::{DestinationId, EndpointId, TenantId};
 use parking_lot::Mutex;
 use sqlx::PgPool;
 use tokio::task::JoinHandle;
@@ -26,6 +27,35 @@ use crate::database_support::database::TestDatabase;
 
 /// Short enough for tests, long enough for a send.
 pub const LEASE: Duration = Duration::from_secs(3);
+
+/// How fast a relay is.
+#[derive(Debug, Clone, Copy)]
+pub struct Pace {
+    pub poll: Duration,
+    pub lease: Duration,
+    /// For the answer of an endpoint.
+    pub timeout: Duration,
+    /// For what is on its way when it is told to stop.
+    pub finish_within: Duration,
+}
+
+impl Default for Pace {
+    fn default() -> Self {
+        let (poll, timeout, finish_within) =
+            (Duration::from_millis(50), Duration::from_secs(1), Duration::from_secs(6));
+        Self { poll, lease: LEASE, timeout, finish_within }
+    }
+}
+
+impl Pace {
+    /// A receiver may hang for as long as it likes, and what it holds is let go of as soon as the relay is told to stop.
+    pub const PATIENT: Self = Self {
+        poll: Duration::from_millis(50),
+        lease: Duration::from_hours(1),
+        timeout: Duration::from_hours(1),
+        finish_within: Duration::from_millis(100),
+    };
+}
 
 pub struct World {
     pub pool: PgPool,
@@ -51,10 +81,11 @@ impl World {
         Self { pool, owner, tenant, wakeups: Wakeups::default(), _database: database }
     }
 
-    pub fn sending() -> Sending {
+    /// What sends, and gives a receiver so long for its answer.
+    pub fn sending(timeout: Duration) -> Sending {
         let sender = HttpWebhookSender::new(SenderSettings {
             connect_timeout: Duration::from_millis(500),
-            timeout: Duration::from_secs(1),
+            timeout,
             allow_http: true,
             allowed: Arc::new(|address| address.is_loopback()),
             lookup: GuardedResolver::system_lookup(),
@@ -72,9 +103,36 @@ impl World {
     }
 
     pub fn relay_with(&self, sinks: Vec<Arc<dyn EventSink>>, poll: Duration) -> Relay {
-        let settings = RelaySettings { poll, lease: LEASE, concurrency: 32, per_destination: 8 };
-        let store = Arc::new(PgRelayStore::new(self.pool.clone()));
-        Relay::new(store, Self::sending(), sinks, self.wakeups.clone(), settings)
+        self.relay_at(&Pace { poll, ..Pace::default() }, sinks)
+    }
+
+    pub fn relay_at(&self, pace: &Pace, sinks: Vec<Arc<dyn EventSink>>) -> Relay {
+        let Pace { poll, lease, finish_within, .. } = *pace;
+        let settings = RelaySettings { poll, lease, concurrency: 32, per_destination: 8, finish_within };
+        Relay::new(Arc::new(self.store()), Self::sending(pace.timeout), sinks, self.wakeups.clone(), settings)
+    }
+
+    pub fn store(&self) -> PgRelayStore {
+        PgRelayStore::new(self.pool.clone())
+    }
+
+    /// An endpoint that wants every event from now on.
+    pub async fn endpoint(&self, url: &str) -> DestinationId {
+        let id = EndpointId(Uuid::now_v7());
+        let sealed = Self::sending(LEASE).sealer.seal(&[9; 32], &bound_to(id));
+        for statement in [
+            "INSERT INTO docket.webhook_endpoints (tenant_id, id, name, url, event_types, enabled, created_at, updated_at)
+             SELECT $1, $2, 'desk', $3, '{}', true, now(), now() WHERE $4::bytea IS NOT NULL",
+            "INSERT INTO docket.webhook_secrets (tenant_id, endpoint_id, id, sealed, created_at)
+             SELECT $1, $2, $2, $4, now() WHERE $3::text IS NOT NULL",
+            "INSERT INTO docket.relay_cursors (tenant_id, reader, transaction_id, event_id)
+             SELECT $1, 'webhooks', pg_snapshot_xmin(pg_current_snapshot()), '00000000-0000-0000-0000-000000000000'
+             WHERE $2::uuid IS NOT NULL AND $3::text IS NOT NULL AND $4::bytea IS NOT NULL ON CONFLICT DO NOTHING",
+        ] {
+            let query = sqlx::query(statement).bind(self.tenant.0).bind(id.0).bind(url).bind(&sealed);
+            query.execute(&self.owner).await.unwrap();
+        }
+        DestinationId(id.0)
     }
 
     /// Puts events of `cases` cases into the outbox, `each` of a case, one transaction an event of every case.
@@ -114,7 +172,7 @@ impl Running {
 
     pub async fn finish(self) {
         self.stop.cancel();
-        tokio::time::timeout(Duration::from_secs(10), self.task).await.expect("stops").unwrap().unwrap();
+        tokio::time::timeout(Duration::from_secs(30), self.task).await.expect("stops").unwrap().unwrap();
     }
 
     /// Ends it as a crash would.

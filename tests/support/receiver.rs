@@ -18,6 +18,8 @@ pub enum Manner {
     Says(u16, &'static str, &'static str),
     /// Never.
     Hangs,
+    /// 204, after this time.
+    Takes(Duration),
     /// 200 at once, then one byte a second.
     Drips,
     /// 200 and a gigabyte.
@@ -132,6 +134,10 @@ impl Receiver {
                     stream.write_all(head.as_bytes()).await
                 }
                 Manner::Hangs => std::future::pending().await,
+                Manner::Takes(time) => {
+                    tokio::time::sleep(time).await;
+                    stream.write_all(b"HTTP/1.1 204 X\r\ncontent-length: 0\r\n\r\n").await
+                }
                 Manner::Drips | Manner::Crawls => {
                     let head: &[u8] = b"HTTP/1.1 200 X\r\ncontent-length: 1000\r\n\r\n";
                     if matches!(manner, Manner::Drips) && stream.write_all(head).await.is_err() {

@@ -88,6 +88,14 @@ impl Lane {
         }
     }
 
+    /// The holder stops before it knows what became of the head: the lane is due at once, and nothing counts.
+    pub fn hand_back(&mut self, token: u64, now: OffsetDateTime) -> Settled {
+        if self.token != Some(token) {
+            return Settled::Fenced;
+        }
+        self.step(self.attempts, now)
+    }
+
     /// Tries a dead head again from the first attempt.
     pub fn redrive(&mut self, now: OffsetDateTime) {
         self.state = LaneState::Ready;

@@ -14,7 +14,8 @@ use crate::application::ports::StoreError;
 use crate::application::ports::event_feed::{FeedPosition, StoredEvent};
 use crate::application::ports::event_sink::Start;
 use crate::application::ports::relay_store::{
-    ClaimedHead, Diverted, EndpointTarget, HeldCursor, Outcome, ReadEvent, RelayStore, Room, Settlement, Waiting,
+    ClaimedHead, Diverted, EndpointTarget, HeldCursor, LaneClaim, Outcome, ReadEvent, RelayStore, Room, Settlement,
+    Waiting,
 };
 
 /// How often a settlement is run again because the lane got its next event meanwhile.
@@ -120,6 +121,23 @@ impl RelayStore for PgRelayStore {
             }
         }
         Ok(false)
+    }
+
+    async fn hand_back(&self, tenant: TenantId, claims: &[LaneClaim]) -> Result<u64, StoreError> {
+        let destinations: Vec<Uuid> = claims.iter().map(|claim| claim.destination.0).collect();
+        let cases: Vec<Uuid> = claims.iter().map(|claim| claim.case_id.0).collect();
+        let tokens: Vec<Uuid> = claims.iter().map(|claim| claim.token).collect();
+        let row = sqlx::query_file!(
+            "src/adapters/postgres/sql/relay_hand_back.sql",
+            tenant.to_string(),
+            &destinations[..],
+            &cases[..],
+            &tokens[..]
+        )
+        .fetch_one(&self.pool)
+        .await
+        .map_err(store_error)?;
+        Ok(unsigned(row.freed))
     }
 
     async fn acquire(

@@ -15,6 +15,13 @@ struct Health {
     on_the_way: u32,
 }
 
+impl Health {
+    /// Nothing worth remembering: the map stays as small as the trouble.
+    fn is_forgettable(&self) -> bool {
+        self.on_the_way == 0 && self.breaker == Breaker::default()
+    }
+}
+
 /// Breakers and counts. Each process has its own: a destination that only one of them cannot reach is left alone only there.
 #[derive(Debug)]
 pub struct Destinations {
@@ -63,11 +70,20 @@ impl Destinations {
             health.breaker.answered();
         }
         let state = health.breaker.state(now);
-        // Nothing worth remembering: the map stays as small as the trouble.
-        if health.on_the_way == 0 && health.breaker == Breaker::default() {
+        if health.is_forgettable() {
             known.remove(&id);
         }
         state
+    }
+
+    /// A send was let go of before anything was known of it.
+    pub fn withdraw(&self, id: DestinationId) {
+        let mut known = self.known.lock();
+        let Some(health) = known.get_mut(&id) else { return };
+        health.on_the_way = health.on_the_way.saturating_sub(1);
+        if health.is_forgettable() {
+            known.remove(&id);
+        }
     }
 
     /// Breakers that are not closed.

@@ -41,6 +41,17 @@ pub struct RelaySettings {
     pub concurrency: u32,
     /// Sends at once to one destination.
     pub per_destination: u32,
+    /// How long sends on their way may go on after the relay was told to stop.
+    pub finish_within: Duration,
+}
+
+/// How the relay is told to stop.
+#[derive(Debug, Clone)]
+pub(super) struct Stopping {
+    /// Nothing new is taken from here on.
+    pub stop: CancellationToken,
+    /// What is still on its way is let go of and its claims are handed back.
+    pub give_up: CancellationToken,
 }
 
 /// What a turn is for.
@@ -104,25 +115,38 @@ impl Relay {
         }))
     }
 
-    /// Works until `stop` is cancelled; then finishes the sends on their way, hands cursors back, and returns.
+    /// Works until `stop` is cancelled. Then it claims nothing more, gives the sends on their way `finish_within`, lets go of
+    /// the rest, hands every claim and cursor back, and returns.
     pub async fn run(&self, stop: CancellationToken) -> Result<(), StoreError> {
+        let stopping = Stopping { stop, give_up: CancellationToken::new() };
         let mut tasks = JoinSet::new();
         for _ in 0..WORKERS {
-            tasks.spawn(self.clone().take_lane_turns(stop.clone()));
+            tasks.spawn(self.clone().take_lane_turns(stopping.clone()));
             if !self.0.sinks.is_empty() {
-                tasks.spawn(self.clone().take_sink_turns(stop.clone()));
+                tasks.spawn(self.clone().take_sink_turns(stopping.clone()));
             }
         }
-        tasks.spawn(self.clone().hear(stop.clone()));
-        tasks.spawn(self.clone().poll(stop.clone()));
-        tasks.spawn(self.clone().observe(stop));
-        while let Some(ended) = tasks.join_next().await {
-            ended.map_err(StoreError::internal)?;
+        tasks.spawn(self.clone().hear(stopping.stop.clone()));
+        tasks.spawn(self.clone().poll(stopping.stop.clone()));
+        tasks.spawn(self.clone().observe(stopping.stop.clone()));
+        let mut ended = std::pin::pin!(async {
+            while let Some(ended) = tasks.join_next().await {
+                ended.map_err(StoreError::internal)?;
+            }
+            self.0.sends.close();
+            self.0.sends.wait().await;
+            self.0.sends.reopen();
+            Ok(())
+        });
+        let patience = async {
+            stopping.stop.cancelled().await;
+            tokio::time::sleep(self.0.settings.finish_within).await;
+        };
+        tokio::select! {
+            ended = &mut ended => return ended,
+            () = patience => stopping.give_up.cancel(),
         }
-        self.0.sends.close();
-        self.0.sends.wait().await;
-        self.0.sends.reopen();
-        Ok(())
+        ended.await
     }
 
     async fn hear(self, stop: CancellationToken) {
@@ -171,14 +195,14 @@ impl Relay {
         }
     }
 
-    async fn take_lane_turns(self, stop: CancellationToken) {
+    async fn take_lane_turns(self, stopping: Stopping) {
         loop {
             let turn = tokio::select! {
-                () = stop.cancelled() => return,
+                () = stopping.stop.cancelled() => return,
                 turn = self.0.lanes.take() => turn,
             };
             if let Turn::Lanes(tenant) = turn {
-                match self.lane_turn(tenant, &stop).await {
+                match self.lane_turn(tenant, &stopping).await {
                     Ok(true) => {}
                     Ok(false) => drop(self.0.quiet.lock().insert(tenant)),
                     Err(error) => tracing::warn!(%error, %tenant, "cannot hand on deliveries; polling tries again"),
@@ -188,14 +212,14 @@ impl Relay {
         }
     }
 
-    async fn take_sink_turns(self, stop: CancellationToken) {
+    async fn take_sink_turns(self, stopping: Stopping) {
         loop {
             let turn = tokio::select! {
-                () = stop.cancelled() => return,
+                () = stopping.stop.cancelled() => return,
                 turn = self.0.streams.take() => turn,
             };
             if let Turn::Sink(tenant, place) = turn
-                && let Err(error) = self.sink_turn(tenant, &self.0.sinks[place], &stop).await
+                && let Err(error) = self.sink_turn(tenant, &self.0.sinks[place], &stopping).await
             {
                 tracing::warn!(%error, %tenant, sink = self.0.sinks[place].name(), "cannot hand on; polling tries again");
             }

@@ -5,14 +5,13 @@ use std::time::Duration;
 use docket_domain::ids::TenantId;
 use docket_domain::outbox::{BreakerState, Failure, Schedule, Verdict, judge};
 use tokio::sync::OwnedSemaphorePermit;
-use tokio_util::sync::CancellationToken;
 
 use super::envelope::Envelope;
-use super::relay::{Relay, Turn};
+use super::relay::{Relay, Stopping, Turn};
 use crate::application::ports::StoreError;
 use crate::application::ports::delivery_log::Attempt;
 use crate::application::ports::event_sink::SinkError;
-use crate::application::ports::relay_store::{ClaimedHead, Outcome, Settlement};
+use crate::application::ports::relay_store::{ClaimedHead, LaneClaim, Outcome, Settlement};
 use crate::application::webhooks::send::{Meaning, meaning};
 use crate::telemetry::delivery;
 
@@ -35,12 +34,12 @@ impl Relay {
     /// Whether the tenant has endpoints at all.
     ///
     /// Writing deliveries and sending them take turns, so that however much waits, the first of it leaves at once.
-    pub(super) async fn lane_turn(&self, tenant: TenantId, stop: &CancellationToken) -> Result<bool, StoreError> {
+    pub(super) async fn lane_turn(&self, tenant: TenantId, stopping: &Stopping) -> Result<bool, StoreError> {
         let parts = &self.0;
         for _ in 0..FAN_OUT_STEPS {
             let passed = parts.store.fan_out(tenant, FAN_OUT).await?;
-            self.claim_due(tenant, stop).await?;
-            if passed != Some(FAN_OUT) {
+            self.claim_due(tenant, stopping).await?;
+            if passed != Some(FAN_OUT) || stopping.stop.is_cancelled() {
                 return Ok(passed.is_some() || !parts.sinks.is_empty());
             }
         }
@@ -50,9 +49,9 @@ impl Relay {
     }
 
     /// Claims what is due and sends it, as long as there is room.
-    async fn claim_due(&self, tenant: TenantId, stop: &CancellationToken) -> Result<(), StoreError> {
+    async fn claim_due(&self, tenant: TenantId, stopping: &Stopping) -> Result<(), StoreError> {
         let parts = &self.0;
-        while !stop.is_cancelled() {
+        while !stopping.stop.is_cancelled() {
             let free = u32::try_from(parts.places.available_permits()).unwrap_or(u32::MAX);
             if free == 0 {
                 parts.starved.lock().insert(tenant);
@@ -61,12 +60,31 @@ impl Relay {
             let room = parts.destinations.room(free, &self.sink_ids(), parts.clock.now());
             let heads = parts.store.claim(tenant, &room, parts.settings.lease).await?;
             let claimed = u32::try_from(heads.len()).unwrap_or(u32::MAX);
-            for head in heads {
+            let mut heads = heads.into_iter();
+            while let Some(head) = heads.next() {
                 // Another tenant's turn may have taken the places meanwhile: then this waits, and the lease is long.
-                let Ok(place) = parts.places.clone().acquire_owned().await else { break };
+                let place = tokio::select! {
+                    biased;
+                    () = stopping.stop.cancelled() => None,
+                    place = parts.places.clone().acquire_owned() => place.ok(),
+                };
+                let Some(place) = place else {
+                    let unsent: Vec<_> = std::iter::once(&head).chain(heads.as_slice()).map(LaneClaim::from).collect();
+                    self.let_go(tenant, &unsent).await;
+                    break;
+                };
                 parts.destinations.begin(head.destination);
-                let relay = self.clone();
-                parts.sends.spawn(async move { relay.send(tenant, head, place).await });
+                let (relay, give_up) = (self.clone(), stopping.give_up.clone());
+                parts.sends.spawn(async move {
+                    let claim = LaneClaim::from(&head);
+                    tokio::select! {
+                        tried = relay.attempt(&head) => relay.conclude(tenant, head, tried, place).await,
+                        () = give_up.cancelled() => {
+                            relay.0.destinations.withdraw(claim.destination);
+                            relay.let_go(tenant, &[claim]).await;
+                        }
+                    }
+                });
             }
             if claimed < free {
                 break;
@@ -75,10 +93,18 @@ impl Relay {
         Ok(())
     }
 
-    /// Sends one head and settles its lane.
-    async fn send(&self, tenant: TenantId, head: ClaimedHead, place: OwnedSemaphorePermit) {
+    /// Hands lanes back, so that another relay has them at once and not when the lease ends. What was on its way may have
+    /// arrived: then it arrives again, under the same id.
+    async fn let_go(&self, tenant: TenantId, claims: &[LaneClaim]) {
+        match self.0.store.hand_back(tenant, claims).await {
+            Ok(freed) => tracing::info!(%tenant, freed, "handed deliveries back because the relay stops"),
+            Err(error) => tracing::warn!(%error, %tenant, "cannot hand deliveries back; they wait for their lease"),
+        }
+    }
+
+    /// Judges one attempt and settles its lane.
+    async fn conclude(&self, tenant: TenantId, head: ClaimedHead, tried: Tried, place: OwnedSemaphorePermit) {
         let parts = &self.0;
-        let tried = self.attempt(&head).await;
         let now = parts.clock.now();
         let Meaning { failure, trouble } = tried.meaning;
         let breaker = parts.destinations.end(head.destination, failure, trouble, now);

@@ -12,9 +12,8 @@ use std::time::Duration;
 use docket_domain::ids::{CaseId, DestinationId, TenantId};
 use docket_domain::outbox::{BreakerState, Failure, Schedule};
 use futures::future::join_all;
-use tokio_util::sync::CancellationToken;
 
-use super::relay::Relay;
+use super::relay::{Relay, Stopping};
 use crate::application::ports::event_feed::{FeedPosition, StoredEvent};
 use crate::application::ports::event_sink::SinkError;
 use crate::application::ports::relay_store::{Diverted, HeldCursor, ReadEvent};
@@ -36,7 +35,7 @@ impl Relay {
         &self,
         tenant: TenantId,
         sink: &Arc<dyn EventSink>,
-        stop: &CancellationToken,
+        stopping: &Stopping,
     ) -> Result<(), StoreError> {
         let (parts, name) = (&self.0, sink.name());
         let state = parts.destinations.state(DestinationId::of_sink(name), parts.clock.now());
@@ -48,7 +47,7 @@ impl Relay {
         };
         let lease = parts.settings.lease;
         let Some(cursor) = parts.store.acquire(tenant, name, sink.start(), lease).await? else { return Ok(()) };
-        let result = self.hand_on(tenant, sink, cursor, limit, stop).await;
+        let result = self.hand_on(tenant, sink, cursor, limit, stopping).await;
         parts.store.release(tenant, name, cursor.token).await?;
         result
     }
@@ -59,19 +58,24 @@ impl Relay {
         sink: &Arc<dyn EventSink>,
         mut cursor: HeldCursor,
         limit: u32,
-        stop: &CancellationToken,
+        stopping: &Stopping,
     ) -> Result<(), StoreError> {
         let (store, name, lease) = (&self.0.store, sink.name(), self.0.settings.lease);
         // Cases that went into lanes during this turn: a batch that was read before does not know.
         let mut parked = HashSet::new();
         let mut events = store.read(tenant, name, cursor.position, limit).await?;
-        while !events.is_empty() && !stop.is_cancelled() {
+        while !events.is_empty() && !stopping.stop.is_cancelled() {
             let more = events.len() >= limit as usize;
             let end = events.last().map_or(cursor.position, |read| position(&read.event));
             let following =
                 async { if more { store.read(tenant, name, end, sink.batch()).await } else { Ok(Vec::new()) } };
             let work = self.hand_batch(sink, events, &mut parked);
-            let (handed, following) = tokio::join!(self.keeping(tenant, name, cursor, work), following);
+            let both = async { tokio::join!(self.keeping(tenant, name, cursor, work), following) };
+            let (handed, following) = tokio::select! {
+                both = both => both,
+                // The cursor stays, so that whoever holds it next hands the batch on again.
+                () = stopping.give_up.cancelled() => return Ok(()),
+            };
             let Handed { until, diverted, outage } = handed;
             if let Some(until) = until {
                 cursor.position = until;

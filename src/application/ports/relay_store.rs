@@ -46,6 +46,23 @@ pub struct ClaimedHead {
     pub event: StoredEvent,
 }
 
+/// A claim on a lane.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LaneClaim {
+    /// For whom.
+    pub destination: DestinationId,
+    /// The case.
+    pub case_id: CaseId,
+    /// Proves that the lane is still the claimer's.
+    pub token: Uuid,
+}
+
+impl From<&ClaimedHead> for LaneClaim {
+    fn from(head: &ClaimedHead) -> Self {
+        Self { destination: head.destination, case_id: head.event.case_id, token: head.token }
+    }
+}
+
 /// What is needed to send to an endpoint.
 #[derive(Debug, Clone)]
 pub struct EndpointTarget {
@@ -167,6 +184,9 @@ pub trait RelayStore: Send + Sync + 'static {
 
     /// Ends a claim.
     async fn settle(&self, tenant: TenantId, settlement: &Settlement) -> Result<bool, StoreError>;
+
+    /// Lets go of claimed lanes, which are due at once, as if they had never been claimed; how many were the claimer's still.
+    async fn hand_back(&self, tenant: TenantId, claims: &[LaneClaim]) -> Result<u64, StoreError>;
 
     /// Takes a sink's cursor; none when somebody else has it.
     async fn acquire(
