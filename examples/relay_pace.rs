@@ -121,6 +121,7 @@ impl Stage {
             lease: Duration::from_secs(30),
             concurrency: 64,
             per_destination: 8,
+            finish_within: Duration::from_secs(6),
         };
         let sealer = Arc::new(AesSealer::new(&[1; 32]).unwrap());
         let sending = Sending { sender: inbox, sealer, clock: Arc::new(SystemClock::new()) };
