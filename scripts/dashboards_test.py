@@ -33,6 +33,8 @@ RULES = PROJECT / "deploy" / "prometheus" / "rules"
 SILENT = PROJECT / "deploy" / "grafana" / "silent.json"
 #: What stands for a series in an alert: a metric of docket or of Prometheus.
 SERIES = re.compile(r"\b((?:docket|db|http|process|gen_ai|tokio)[\w:]*|up)(\{[^}]*\})?")
+#: Labels that are grouped or matched by may be called like metrics (gen_ai_provider_name).
+LABELS = re.compile(r"\b(?:by|on|without|ignoring|group_left|group_right)\s*\([^)]*\)")
 
 
 @dataclass(frozen=True)
@@ -64,7 +66,9 @@ def of_rules() -> list[Query]:
                     labels = ",".join(f'{name}="{value}"' for name, value in rule.get("labels", {}).items())
                     found.append(Query(f"rule {rule['record']}{{{labels}}}", f"{rule['record']}{{{labels}}}"))
                 else:
-                    series = sorted({name for name, _ in SERIES.findall(str(rule["expr"])) if "(" not in name})
+                    series = sorted(
+                        {name for name, _ in SERIES.findall(LABELS.sub("", str(rule["expr"]))) if "(" not in name}
+                    )
                     found += [Query(f"alert {rule['alert']} / {name}", name) for name in series]
     return found
 
