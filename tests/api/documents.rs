@@ -65,6 +65,26 @@ async fn the_page_of_the_document_needs_nothing_from_elsewhere() {
     assert!(policy.contains("'self'") && !policy.contains("http"), "{policy}");
     let html = page.text().await.unwrap();
     assert!(html.contains("swagger-ui") && !html.contains("https://"), "{html}");
+    let parts = html.split_ascii_whitespace().flat_map(|word| word.strip_prefix("src=").or(word.strip_prefix("href=")));
+    let mut fetched = 0;
+    for part in parts.filter_map(|value| value.split('"').nth(1)) {
+        assert!(!part.starts_with("//") && !part.contains(':'), "{part} is of another host");
+        let address = reqwest::Url::parse(&format!("{}/docs/", app.url)).unwrap().join(part).unwrap();
+        let answer = app.client.get(address).send().await.unwrap();
+        assert_eq!(answer.status(), 200, "{part}");
+        assert!(!answer.bytes().await.unwrap().is_empty(), "{part}");
+        fetched += 1;
+    }
+    assert!(fetched >= 3, "a style sheet and scripts at least, not {fetched}: {html}");
+}
+
+#[tokio::test]
+async fn the_type_of_a_problem_leads_to_its_page() {
+    let app = TestApp::start().await;
+    let problem = app.get("/v1/cases/none", Role::Reporter).await.assert_problem(404, "not-found");
+    let page = app.client.get(problem["type"].as_str().unwrap()).header("accept", "text/html").send().await.unwrap();
+    assert_eq!(page.status(), 200);
+    assert!(page.text().await.unwrap().contains(problem["title"].as_str().unwrap()));
 }
 
 #[tokio::test]

@@ -65,6 +65,23 @@ async fn a_revoked_key_is_refused_at_once() {
 }
 
 #[tokio::test]
+async fn a_revoked_key_that_another_process_remembers_is_refused_there_when_its_memory_ends() {
+    let app = TestApp::start_with(|config| config.security.api_key_cache_seconds = 3).await;
+    let other = app.beside(|_| {}).await;
+    let (_, id, key) = app.newcomer().await;
+    let ask = async || app.client.get(format!("{other}/v1/whoami")).bearer_auth(&key).send().await.unwrap().status();
+    assert_eq!(ask().await, 200, "the other process has the key in its memory now");
+    let revoked = app.send(Method::DELETE, &format!("/v1/api-keys/{id}"), app.key(Role::Admin), None).await;
+    assert_eq!((revoked.status, app.status(&key).await), (200, 401), "{}", revoked.text);
+    let began = std::time::Instant::now();
+    while ask().await != 401 {
+        // Asking does not renew the memory, or this would never end.
+        assert!(began.elapsed().as_secs() < 30, "the other process still lets the key in");
+        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+    }
+}
+
+#[tokio::test]
 async fn an_expired_key_is_refused_at_its_instant() {
     let app = TestApp::start().await;
     let soon = (time::OffsetDateTime::now_utc() + time::Duration::milliseconds(700))

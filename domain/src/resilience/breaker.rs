@@ -36,7 +36,8 @@ impl Breaker {
     pub fn state(&self, now: OffsetDateTime) -> BreakerState {
         match self.pause {
             None => BreakerState::Closed,
-            Some((until, _)) if now < until => BreakerState::Open,
+            // A pause that has more left than it ever had is that of a clock which has been set back since.
+            Some((until, length)) if now < until && until - now <= length => BreakerState::Open,
             Some(_) => BreakerState::HalfOpen,
         }
     }
@@ -57,7 +58,7 @@ impl Breaker {
         match self.pause {
             None if self.failures >= THRESHOLD => self.pause = Some((now + FIRST_PAUSE, FIRST_PAUSE)),
             // A failure of an event that was on its way when the breaker opened says nothing new.
-            Some((until, length)) if now >= until => {
+            Some((_, length)) if self.state(now) == BreakerState::HalfOpen => {
                 let longer = (length * 2_i32).min(LONGEST_PAUSE);
                 self.pause = Some((now + longer, longer));
             }
@@ -69,6 +70,21 @@ impl Breaker {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_clock_that_is_set_back_does_not_make_the_pause_longer() {
+        let opened = OffsetDateTime::UNIX_EPOCH + Duration::hours(2);
+        let mut breaker = Breaker::default();
+        for _ in 0..THRESHOLD {
+            breaker.failed(opened);
+        }
+        assert_eq!(breaker.state(opened + Duration::seconds(1)), BreakerState::Open);
+        let set_back = opened - Duration::hours(1);
+        assert_eq!(breaker.state(set_back), BreakerState::HalfOpen);
+        breaker.failed(set_back);
+        assert_eq!(breaker.state(set_back + FIRST_PAUSE), BreakerState::Open, "the next pause is of the new time");
+        assert_eq!(breaker.state(set_back + FIRST_PAUSE * 2), BreakerState::HalfOpen);
+    }
 
     #[test]
     fn it_opens_after_failures_in_a_row_probes_after_a_pause_and_closes_on_an_answer() {

@@ -1,4 +1,4 @@
-//! The machine's clock, never going back, and the identifiers made from it.
+//! The machine's clock, hardly ever going back, and the identifiers made from it.
 
 use std::sync::atomic::{AtomicI64, Ordering};
 
@@ -7,8 +7,13 @@ use uuid::{ContextV7, Timestamp, Uuid};
 
 use crate::application::ports::Clock;
 
-/// The wall clock of the machine. When the machine's clock is set back, `now` stands still until it has caught up, so
-/// that the order of events in one process never contradicts their times.
+/// How far the machine's clock may go back before it is believed, in microseconds.
+const HELD: i64 = 10_000_000;
+
+/// The wall clock of the machine. When the machine's clock is set back a little, as time servers do, `now` stands still until
+/// it has caught up, so that the order of events in one process does not contradict their times. Set back by more than ten
+/// seconds, the machine was wrong before: then `now` follows, or signatures and tokens would be judged by a wrong time for as
+/// long as it was wrong by.
 #[derive(Debug)]
 pub struct SystemClock {
     /// The latest instant handed out, in microseconds since 1970.
@@ -33,6 +38,13 @@ impl SystemClock {
 
     fn microseconds(&self, machine: OffsetDateTime) -> i64 {
         let micros = i64::try_from(machine.unix_timestamp_nanos() / 1_000).unwrap_or(i64::MAX);
+        let latest = self.latest.load(Ordering::Acquire);
+        if micros < latest - HELD
+            && self.latest.compare_exchange(latest, micros, Ordering::AcqRel, Ordering::Acquire).is_ok()
+        {
+            tracing::warn!(seconds = (latest - micros) / 1_000_000, "the machine's clock was set back; following it");
+            return micros;
+        }
         self.latest.fetch_max(micros, Ordering::AcqRel).max(micros)
     }
 }
@@ -73,12 +85,17 @@ mod tests {
     }
 
     #[test]
-    fn time_stands_still_while_the_machine_is_set_back() {
+    fn time_stands_still_while_the_machine_is_set_back_a_little_and_follows_when_it_was_wrong_by_much() {
         let clock = SystemClock::new();
         let before = clock.now();
-        let an_hour_back = clock.now() - time::Duration::hours(1);
-        let nanos = i128::from(clock.microseconds(an_hour_back)) * 1_000;
-        assert!(OffsetDateTime::from_unix_timestamp_nanos(nanos).unwrap() >= before);
-        assert_eq!(clock.now().nanosecond() % 1_000, 0, "PostgreSQL stores microseconds");
+        let read = |machine: OffsetDateTime| {
+            let nanos = i128::from(clock.microseconds(machine)) * 1_000;
+            OffsetDateTime::from_unix_timestamp_nanos(nanos).unwrap()
+        };
+        assert_eq!(read(before - time::Duration::seconds(9)), before);
+        assert_eq!(before.nanosecond() % 1_000, 0, "PostgreSQL stores microseconds");
+        let an_hour_back = before - time::Duration::hours(1);
+        assert_eq!(read(an_hour_back), an_hour_back);
+        assert_eq!(read(an_hour_back - time::Duration::seconds(1)), an_hour_back, "from there on it is held again");
     }
 }

@@ -56,3 +56,43 @@ impl SecureHeaders {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    fn added(https: bool, path: &str, before: &[(HeaderName, &'static str)]) -> HeaderMap {
+        let mut headers: HeaderMap =
+            before.iter().map(|(name, value)| (name.clone(), HeaderValue::from_static(value))).collect();
+        SecureHeaders::new(https).add(&mut headers, PathClass::of(path));
+        headers
+    }
+
+    #[test]
+    fn every_answer_tells_browsers_to_trust_nothing() {
+        for path in ["/v1/cases", "/docs/", "/problems/conflict", "/metrics"] {
+            let headers = added(false, path, &[]);
+            assert_eq!(headers[header::X_CONTENT_TYPE_OPTIONS], "nosniff", "{path}");
+            assert_eq!(headers[header::X_FRAME_OPTIONS], "DENY", "{path}");
+            assert_eq!(headers[header::REFERRER_POLICY], "no-referrer", "{path}");
+            assert_eq!(headers[RESOURCE_POLICY], "same-origin", "{path}");
+            let policy = headers[header::CONTENT_SECURITY_POLICY].to_str().unwrap();
+            assert!(policy.contains("frame-ancestors 'none'"), "{path}: {policy}");
+            assert_eq!(policy.contains("'self'"), path == "/docs/", "{path}: {policy}");
+            assert_eq!(headers.contains_key(header::CACHE_CONTROL), path == "/v1/cases", "{path}");
+        }
+    }
+
+    #[test]
+    fn transport_security_is_promised_only_where_there_is_tls_and_a_handlers_own_policy_stays() {
+        assert!(!added(false, "/v1/cases", &[]).contains_key(header::STRICT_TRANSPORT_SECURITY));
+        assert_eq!(added(true, "/v1/cases", &[])[header::STRICT_TRANSPORT_SECURITY], "max-age=31536000");
+        let own =
+            added(true, "/v1/x", &[(header::CONTENT_SECURITY_POLICY, "sandbox"), (header::CACHE_CONTROL, "private")]);
+        assert_eq!(
+            (&own[header::CONTENT_SECURITY_POLICY], &own[header::CACHE_CONTROL]),
+            (&HeaderValue::from_static("sandbox"), &HeaderValue::from_static("private"))
+        );
+    }
+}
