@@ -22,6 +22,7 @@ async fn no_generated_request_gets_a_server_error_or_an_undocumented_answer() {
     // The short form makes the same requests each time; the long one is given a seed of its own.
     let (seconds, examples, seed) =
         (number("DOCKET_CRASH_FUZZ_SECONDS", 30), number("DOCKET_CRASH_EXAMPLES", 30), number("DOCKET_CRASH_SEED", 1));
+    println!("S1 begins with seed {seed}");
     let findings = Findings::default();
     let stage = Stage::start(1).await;
     let mut service = Service::start(&stage).await;

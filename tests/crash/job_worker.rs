@@ -1,7 +1,7 @@
 //! A worker as a process of its own: this very test program, started again as the one test below, to be killed and frozen.
 //!
 //! It runs the service's own worker with two kinds of jobs: `effect` writes a case in the transaction that ends the job,
-//! `plain` only notes in a file that it ran. Both note every attempt.
+//! `plain` only notes in a file that it ran. Both note that an attempt began; `plain` also notes that it got to its end.
 
 use std::fs::OpenOptions;
 use std::io::Write as _;
@@ -30,6 +30,8 @@ use tokio_util::sync::CancellationToken;
 use crate::support::settings::number;
 use crate::support::stage::Stage;
 
+/// How many jobs of a kind a worker runs at once.
+pub const PLACES: u8 = 8;
 /// How long a worker may be silent.
 pub const LEASE: Duration = Duration::from_secs(1);
 const URL: &str = "DOCKET_CRASH_WORKER_URL";
@@ -113,7 +115,7 @@ impl JobHandler for Working {
         // Killed over and over is no reason to give up here.
         let retry =
             RetryPolicy { max_attempts: 10_000, base: Duration::from_millis(10), cap: Duration::from_millis(100) };
-        KindSpec { concurrency: 8, retry, ..KindSpec::new(self.kind, "Works for a battery.") }
+        KindSpec { concurrency: usize::from(PLACES), retry, ..KindSpec::new(self.kind, "Works for a battery.") }
     }
 
     async fn run(&self, context: &JobContext, payload: &Value) -> Result<Outcome, JobError> {

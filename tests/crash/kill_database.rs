@@ -12,18 +12,20 @@ use crate::support::commands::new_case;
 use crate::support::invariants;
 use crate::support::ledger::{Entry, Ledger};
 use crate::support::load::Load;
-use crate::support::report::{Findings, bounded, turn};
+use crate::support::report::{Figures, Findings, bounded, count, turn};
 use crate::support::service::Service;
-use crate::support::settings::{number, random, seed};
+use crate::support::settings::{may_begin, number, random, rounds, seed};
 use crate::support::stage::Stage;
 
 /// How long the service may need to write again after the database is back.
 const RECONNECT: Duration = Duration::from_secs(5);
+/// How long the short form of R3 goes on.
+const SECONDS: u64 = 4;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn nothing_acknowledged_is_lost_when_postgresql_is_stopped_at_once() {
     let _turn = turn().await;
-    let (stops, seed) = (number("DOCKET_CRASH_STOPS", 3), seed());
+    let (mut stops, seed) = (0, seed("R2"));
     let mut random = random(seed);
     let findings = Findings::default();
     let stage = Stage::start(2).await;
@@ -31,7 +33,8 @@ async fn nothing_acknowledged_is_lost_when_postgresql_is_stopped_at_once() {
     let client = Client::new(&service.url, &findings);
     let load = Load::start(&client, &stage.tenants, 8, &random);
     let mut slowest = Duration::ZERO;
-    for _ in 0..stops {
+    for _ in rounds("DOCKET_CRASH_STOPS", 3) {
+        stops += 1;
         tokio::time::sleep(random.millis(300, 1_500)).await;
         stage.server.kill_immediate().await.unwrap();
         read_without_database(&client, &stage).await;
@@ -52,6 +55,8 @@ async fn nothing_acknowledged_is_lost_when_postgresql_is_stopped_at_once() {
         bounded(checked.doubled, "doubled", checked.acknowledged),
         client.tally.words(),
     );
+    let (writes, lost, doubled) = (count(checked.acknowledged), count(checked.lost), count(checked.doubled));
+    Figures { kills: stops, writes, lost, doubled, ..Figures::default() }.note("R2");
     findings.expect(slowest < RECONNECT, || format!("the service needed {slowest:?} to write again"));
     findings.assert_none();
 }
@@ -59,7 +64,7 @@ async fn nothing_acknowledged_is_lost_when_postgresql_is_stopped_at_once() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn no_answer_is_wrong_while_backends_are_terminated() {
     let _turn = turn().await;
-    let (seconds, seed) = (number("DOCKET_CRASH_SECONDS", 4), seed());
+    let (seconds, seed) = (number("DOCKET_CRASH_SECONDS", SECONDS), seed("R3"));
     let mut random = random(seed);
     let findings = Findings::default();
     let stage = Stage::start(2).await;
@@ -68,12 +73,12 @@ async fn no_answer_is_wrong_while_backends_are_terminated() {
     let load = Load::start(&client, &stage.tenants, 8, &random);
     let owner = stage.owner().await;
     let (started, mut terminated) = (Instant::now(), 0);
-    while started.elapsed() < Duration::from_secs(seconds) {
+    while started.elapsed() < Duration::from_secs(seconds) && may_begin(started.elapsed().as_secs(), SECONDS) {
         tokio::time::sleep(Duration::from_millis(100)).await;
         let sql = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'docket'";
         terminated += owner.fetch_all(sql).await.unwrap().len();
     }
-    let quiet = Instant::now();
+    let (quiet, seconds) = (Instant::now(), started.elapsed().as_secs());
     create(&client, &stage, &load.ledger, &random.key()).await;
     let recovery = quiet.elapsed();
     let ledger = load.finish().await;
@@ -85,6 +90,8 @@ async fn no_answer_is_wrong_while_backends_are_terminated() {
         bounded(checked.lost, "lost", checked.acknowledged),
         client.tally.words(),
     );
+    let (writes, lost, doubled) = (count(checked.acknowledged), count(checked.lost), count(checked.doubled));
+    Figures { writes, lost, doubled, ..Figures::default() }.note("R3");
     findings.expect(service.is_alive(), || "the service died with its backends".to_owned());
     findings.expect(recovery < Duration::from_secs(10), || format!("recovered only after {recovery:?}"));
     findings.assert_none();

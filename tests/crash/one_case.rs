@@ -16,12 +16,14 @@ use crate::support::client::{Client, Request};
 use crate::support::commands::{new_case, transition};
 use crate::support::invariants::audit_records;
 use crate::support::random::Random;
-use crate::support::report::{Findings, bounded, turn};
+use crate::support::report::{Figures, Findings, bounded, turn};
 use crate::support::service::Service;
-use crate::support::settings::{number, random, seed};
+use crate::support::settings::{may_begin, number, random, seed};
 use crate::support::stage::{Stage, Tenant};
 
 const CLIENTS: u64 = 64;
+/// Steps of the short form.
+const STEPS: u64 = 3_000;
 
 /// Everything but withdrawing, which would end the battery, and evidence, which needs stored bytes.
 const COMMANDS: &[Command] = &[
@@ -46,16 +48,26 @@ const COMMANDS: &[Command] = &[
 #[derive(Debug, Default)]
 struct Score {
     version: AtomicU64,
-    left: AtomicU64,
+    wanted: AtomicU64,
+    begun: AtomicU64,
     successes: AtomicU64,
     refusals: AtomicU64,
     stale: AtomicU64,
 }
 
+impl Score {
+    /// Counts one more step, unless there have been enough.
+    fn begins_another(&self) -> bool {
+        let wanted = self.wanted.load(Ordering::Relaxed);
+        let next = |begun: u64| (begun < wanted && may_begin(begun, STEPS)).then_some(begun + 1);
+        self.begun.fetch_update(Ordering::Relaxed, Ordering::Relaxed, next).is_ok()
+    }
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn successes_on_one_case_are_versions_and_every_step_is_in_the_table() {
     let _turn = turn().await;
-    let (steps, seed) = (number("DOCKET_CRASH_STEPS", 3_000), seed());
+    let (steps, seed) = (number("DOCKET_CRASH_STEPS", STEPS), seed("R8"));
     let random = random(seed);
     let findings = Findings::default();
     let stage = Stage::start(1).await;
@@ -65,7 +77,7 @@ async fn successes_on_one_case_are_versions_and_every_step_is_in_the_table() {
     let (case, target) = (create(&client, tenant, "one").await, create(&client, tenant, "target").await);
     let score = Arc::new(Score::default());
     score.version.store(1, Ordering::Relaxed);
-    score.left.store(steps, Ordering::Relaxed);
+    score.wanted.store(steps, Ordering::Relaxed);
     let mut tasks = JoinSet::new();
     for number in 0..CLIENTS {
         let clients = (client.clone(), tenant.clone(), case.clone(), target.clone());
@@ -77,7 +89,7 @@ async fn successes_on_one_case_are_versions_and_every_step_is_in_the_table() {
     let owner = stage.owner().await;
     let id: Uuid = case.parse().unwrap();
     let version = version(&owner, id).await;
-    let successes = score.successes.load(Ordering::Relaxed);
+    let (steps, successes) = (score.begun.load(Ordering::Relaxed), score.successes.load(Ordering::Relaxed));
     findings.expect(version == successes + 1, || {
         format!("{successes} successes took the case from version 1 to {version}")
     });
@@ -90,13 +102,16 @@ async fn successes_on_one_case_are_versions_and_every_step_is_in_the_table() {
         score.refusals.load(Ordering::Relaxed),
         bounded(illegal, "illegal transitions", usize::try_from(successes).unwrap()),
     );
+    let lost = (successes + 1).saturating_sub(version);
+    let doubled = version.saturating_sub(successes + 1);
+    Figures { writes: successes, lost, doubled, ..Figures::default() }.note("R8");
     findings.expect(successes > 20, || format!("only {successes} of {steps} steps succeeded"));
     findings.assert_none();
 }
 
 async fn run(clients: (Client, Tenant, String, String), score: Arc<Score>, mut random: Random) {
     let (client, tenant, case, target) = clients;
-    while score.left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(1)).is_ok() {
+    while score.begins_another() {
         // Half of the steps are notes, which most states take; the other half is anything.
         let command = *random.pick(&[Command::AddNote, *random.clone().pick(COMMANDS)]);
         let role = *random.pick(&[Role::Supervisor, Role::Supervisor, Role::Caseworker, Role::Reporter]);

@@ -19,10 +19,10 @@ use uuid::Uuid;
 
 use crate::receiver::Receiver;
 use crate::ssrf::sending;
-use crate::support::outbox::commit_slowly;
-use crate::support::report::{Findings, bounded, turn};
+use crate::support::outbox::{Pace, commit_slowly};
+use crate::support::report::{Figures, Findings, bounded, turn};
 use crate::support::service::Service;
-use crate::support::settings::{number, random, seed};
+use crate::support::settings::{number, random, rounds, seed};
 use crate::support::stage::Stage;
 
 /// Keeps what it was handed.
@@ -70,7 +70,7 @@ fn judge(log: &[(Uuid, u64, Uuid)], emitted: u64, findings: &Findings) -> (u64, 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn no_event_is_missed_or_reordered_however_late_it_commits() {
     let _turn = turn().await;
-    let (events, seed) = (number("DOCKET_CRASH_EVENTS", 3_000), seed());
+    let (events, seed) = (number("DOCKET_CRASH_EVENTS", 3_000), seed("R9"));
     let (random, findings, stage) = (random(seed), Findings::default(), Stage::start(1).await);
     let owner = stage.owner().await;
     let writers = sqlx::postgres::PgPoolOptions::new().max_connections(24).connect(&stage.owner_url()).await.unwrap();
@@ -99,13 +99,13 @@ async fn no_event_is_missed_or_reordered_however_late_it_commits() {
         async move { relay.run(stop).await }
     });
     let cases = 24;
-    let work = (0..cases).map(|part| {
-        tokio::spawn(commit_slowly(writers.clone(), tenant, Uuid::now_v7(), events / cases, 12, random.part(part)))
-    });
+    let pace = Pace { events: events / cases, least: 3_000 / cases, longest: 12 };
+    let work = (0..cases)
+        .map(|part| tokio::spawn(commit_slowly(writers.clone(), tenant, Uuid::now_v7(), pace, random.part(part))));
+    let mut emitted = 0;
     for writer in work.collect::<Vec<_>>() {
-        writer.await.unwrap();
+        emitted += writer.await.unwrap();
     }
-    let emitted = events / cases * cases;
     let began = Instant::now();
     while u64::try_from(log.0.lock().len()).unwrap() < emitted && began.elapsed() < Duration::from_secs(10) {
         tokio::time::sleep(Duration::from_millis(50)).await;
@@ -114,6 +114,7 @@ async fn no_event_is_missed_or_reordered_however_late_it_commits() {
     running.await.unwrap().unwrap();
     let (missed, reordered, _) = judge(&log.0.lock(), emitted, &findings);
     let trials = usize::try_from(emitted).unwrap();
+    Figures { events: emitted, lost: missed, reordered, ..Figures::default() }.note("R9");
     println!("R9 seed {seed}: {}; {}", bounded(missed, "missed", trials), bounded(reordered, "reordered", trials));
     findings.assert_none();
 }
@@ -121,7 +122,7 @@ async fn no_event_is_missed_or_reordered_however_late_it_commits() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn webhooks_survive_relays_that_are_killed() {
     let _turn = turn().await;
-    let (kills, seed) = (number("DOCKET_CRASH_RELAY_KILLS", 8), seed());
+    let (wanted, seed) = (number("DOCKET_CRASH_RELAY_KILLS", 8), seed("R4 (relay)"));
     let (mut random, findings, stage) = (random(seed), Findings::default(), Stage::start(1).await);
     let settings = [
         ("DOCKET_WEBHOOKS__ALLOWED_NETWORKS", "127.0.0.0/8"),
@@ -145,23 +146,25 @@ async fn webhooks_survive_relays_that_are_killed() {
     let owner = stage.owner().await;
     let tenant = tenant_of(&owner).await;
     // About as long as the kills take, so that every life of the service has work.
-    let (cases, each) = (30, kills * 6);
+    let (cases, pace) = (30, Pace { events: wanted * 6, least: 8 * 6, longest: 360 });
     let writers = sqlx::postgres::PgPoolOptions::new().max_connections(30).connect(&stage.owner_url()).await.unwrap();
     let work: Vec<_> = (0..cases)
-        .map(|part| tokio::spawn(commit_slowly(writers.clone(), tenant, Uuid::now_v7(), each, 360, random.part(part))))
+        .map(|part| tokio::spawn(commit_slowly(writers.clone(), tenant, Uuid::now_v7(), pace, random.part(part))))
         .collect();
-    for _ in 0..kills {
+    let mut kills = 0;
+    for _ in rounds("DOCKET_CRASH_RELAY_KILLS", 8) {
         tokio::time::sleep(random.millis(200, 2_000)).await;
         service.kill();
+        kills += 1;
         if service.restart().await.is_none() {
             findings.add("the service was not ready 20 s after a kill");
             break;
         }
     }
+    let mut emitted = 0;
     for writer in work {
-        writer.await.unwrap();
+        emitted += writer.await.unwrap();
     }
-    let emitted = cases * each;
     let began = Instant::now();
     let log = loop {
         let arrived = receiver.received();
@@ -181,6 +184,7 @@ async fn webhooks_survive_relays_that_are_killed() {
     };
     let (missed, reordered, doubled) = judge(&log, emitted, &findings);
     let trials = usize::try_from(emitted).unwrap();
+    Figures { kills, events: emitted, lost: missed, reordered, ..Figures::default() }.note("R4 (relay)");
     println!(
         "R4 (relay) seed {seed}: {kills} kills; {}; {}; {doubled} sent twice under their own id",
         bounded(missed, "lost", trials),

@@ -13,7 +13,7 @@ use crate::support::client::{Answer, Client, Request};
 use crate::support::commands::new_case;
 use crate::support::invariants;
 use crate::support::ledger::{Entry, Ledger};
-use crate::support::report::{Findings, bounded, turn};
+use crate::support::report::{Figures, Findings, bounded, count, turn};
 use crate::support::service::Service;
 use crate::support::settings::{number, random, seed};
 use crate::support::stage::Stage;
@@ -25,7 +25,7 @@ const ODD: u64 = 4;
 async fn a_key_has_one_effect_however_often_it_is_sent_at_once() {
     let _turn = turn().await;
     let (keys, sends) = (number("DOCKET_CRASH_KEYS", 50), number("DOCKET_CRASH_SENDS", 10));
-    let seed = seed();
+    let seed = seed("R7");
     let mut random = random(seed);
     let findings = Findings::default();
     let stage = Stage::start(1).await;
@@ -84,6 +84,8 @@ async fn a_key_has_one_effect_however_often_it_is_sent_at_once() {
     let doubled = doubled_keys(&owner).await;
     findings.expect(doubled == 0, || format!("{doubled} keys had more than one effect"));
     invariants::audit_records(&owner, &findings).await;
+    let writes = count(ledger.acknowledged());
+    Figures { kills: 1, writes, doubled: count(doubled), ..Figures::default() }.note("R7");
     println!(
         "R7 seed {seed}: {keys} keys x {sends} sends and a kill; {}; {} keys with an effect, {replays} replays, {reused} refused \
          as another request, {} told \"in flight\"",

@@ -7,10 +7,10 @@ use std::time::{Duration, Instant};
 use docket_domain::principal::Role;
 use uuid::Uuid;
 
-use crate::support::outbox::commit_slowly;
-use crate::support::report::{Findings, bounded, turn};
+use crate::support::outbox::{Pace, commit_slowly};
+use crate::support::report::{Figures, Findings, bounded, count, turn};
 use crate::support::service::Service;
-use crate::support::settings::{number, random, seed};
+use crate::support::settings::{number, random, rounds, seed};
 use crate::support::stage::Stage;
 
 /// What a client remembers: where it is, and what it has seen.
@@ -66,21 +66,21 @@ impl Reader {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_stream_that_ends_with_its_replica_goes_on_at_the_other_without_a_gap_or_a_double() {
     let _turn = turn().await;
-    let (stops, seed) = (number("DOCKET_CRASH_STREAM_STOPS", 3), seed());
+    let (wanted, seed) = (number("DOCKET_CRASH_STREAM_STOPS", 3), seed("R14 (streams)"));
     let (mut random, findings, stage) = (random(seed), Findings::default(), Stage::start(1).await);
     let mut replicas = [Service::start(&stage).await, Service::start(&stage).await];
-    let (writers, each) = (8, stops * 40);
+    let (writers, pace) = (8, Pace { events: wanted * 40, least: 3 * 40, longest: 40 });
     let owner = sqlx::postgres::PgPoolOptions::new().max_connections(10).connect(&stage.owner_url()).await.unwrap();
     let tenant: Uuid =
         sqlx::query_scalar("SELECT id FROM docket.tenants WHERE name = 'tenant-0'").fetch_one(&owner).await.unwrap();
     // Events without a case are seen by whoever may see every case.
     let key = stage.tenants[0].keys[&Role::Supervisor].clone();
     let work: Vec<_> = (0..writers)
-        .map(|part| tokio::spawn(commit_slowly(owner.clone(), tenant, Uuid::now_v7(), each, 40, random.part(part))))
+        .map(|part| tokio::spawn(commit_slowly(owner.clone(), tenant, Uuid::now_v7(), pace, random.part(part))))
         .collect();
-    let emitted = usize::try_from(writers * each).unwrap();
-    let (mut reader, mut place, mut slowest) = (Reader::default(), 0, Duration::ZERO);
-    for _ in 0..stops {
+    let (mut reader, mut place, mut slowest, mut stops) = (Reader::default(), 0, Duration::ZERO, 0);
+    for _ in rounds("DOCKET_CRASH_STREAM_STOPS", 3) {
+        stops += 1;
         let url = replicas[place].url.clone();
         let stopping = async {
             tokio::time::sleep(random.millis(300, 900)).await;
@@ -93,8 +93,9 @@ async fn a_stream_that_ends_with_its_replica_goes_on_at_the_other_without_a_gap_
         findings.expect(replicas[place].restart().await.is_some(), || "the replica did not come back".to_owned());
         place = 1 - place;
     }
+    let mut emitted = 0;
     for writer in work {
-        writer.await.unwrap();
+        emitted += usize::try_from(writer.await.unwrap()).unwrap();
     }
     let began = Instant::now();
     while reader.seen.len() < emitted && began.elapsed() < Duration::from_secs(30) {
@@ -110,6 +111,9 @@ async fn a_stream_that_ends_with_its_replica_goes_on_at_the_other_without_a_gap_
     }
     findings.expect(missed + doubled == 0, || format!("{missed} missed, {doubled} doubled of {emitted}"));
     findings.expect(reordered == 0, || format!("{reordered} came out of the order of their case"));
+    let (lost, doubled_too) = (count(missed), count(doubled));
+    Figures { events: count(emitted), lost, doubled: doubled_too, reordered, ..Figures::default() }
+        .note("R14 (streams)");
     println!(
         "R14 (streams) seed {seed}: {stops} SIGTERMs under an open stream; {}; {}; {}; slowest exit {slowest:.1?}",
         bounded(missed, "missed", emitted),

@@ -7,6 +7,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use docket::adapters::postgres::PgJobQueue;
 use docket::adapters::system::{SystemClock, SystemRandomness};
+use docket::application::jobs::job_result::RESULT_MAX;
 use docket::application::jobs::{JobContext, JobError, JobHandler, KindSpec, Outcome, Registry};
 use docket::application::ports::job_queue::JobQueue;
 use docket::application::ports::job_store::{Job, JobStore, NewJob};
@@ -26,6 +27,8 @@ pub struct Puppet {
     pub begun: AtomicU32,
     pub at_once: AtomicU32,
     pub most_at_once: AtomicU32,
+    /// How long an attempt may take instead of 0.4 s.
+    pub patience: Option<Duration>,
 }
 
 #[async_trait]
@@ -33,7 +36,7 @@ impl JobHandler for Puppet {
     fn spec(&self) -> KindSpec {
         KindSpec {
             concurrency: 3,
-            timeout: Duration::from_millis(400),
+            timeout: self.patience.unwrap_or(Duration::from_millis(400)),
             retry: RetryPolicy { max_attempts: 3, base: Duration::from_millis(20), cap: Duration::from_millis(40) },
             keeps_results: true,
             ..KindSpec::new("puppet", "Does what its payload says.")
@@ -59,6 +62,9 @@ impl JobHandler for Puppet {
             "fail" => Err(JobError::retry("the other side is busy")),
             "fail_first" if context.attempt == 1 => Err(JobError::retry("only the first time")),
             "trace" => Ok(Outcome::DoneWith(json!({"trace": context.trace_id, "parent": context.traceparent}))),
+            "huge" => Ok(Outcome::DoneWith(json!("x".repeat(RESULT_MAX)))),
+            "nul" => Ok(Outcome::DoneWith(json!({"text": "a\0b"}))),
+            "deep" => Ok(Outcome::DoneWith((0..10_000).fold(json!(0), |inner, _| Value::Array(vec![inner])))),
             "fatal" => Err(JobError::Fatal("no such thing".into())),
             "hang" => std::future::pending().await,
             "panic" => {
@@ -150,6 +156,28 @@ async fn every_way_to_fail_ends_as_it_should() {
 }
 
 #[tokio::test]
+async fn a_result_that_cannot_be_kept_ends_its_own_job_and_no_other() {
+    let (bench, handler) = (Bench::new().await, Arc::new(Puppet::default()));
+    let mut good = Vec::new();
+    let mut bad = Vec::new();
+    for (act, reason) in [("huge", "longer than 65536 bytes"), ("nul", "U+0000"), ("deep", "deeper than 64 levels")] {
+        good.push(puppet(&bench, json!({"act": "done"})).await);
+        bad.push((puppet(&bench, json!({"act": act})).await, reason));
+        good.push(puppet(&bench, json!({"act": "done"})).await);
+    }
+    let worker = start(&bench, vec![handler], LEASE);
+    for id in good {
+        assert_eq!(wait_for(&bench, id, JobState::Succeeded).await.attempt, 1);
+    }
+    for (id, reason) in bad {
+        let dead = wait_for(&bench, id, JobState::Dead).await;
+        assert_eq!((dead.attempt, &dead.result), (1, &None), "{dead:?}");
+        assert!(dead.error.as_deref().unwrap().contains(reason), "{dead:?}");
+    }
+    worker.end().await;
+}
+
+#[tokio::test]
 async fn a_job_goes_on_with_the_trace_of_whoever_asked_for_it() {
     let (bench, handler) = (Bench::new().await, Arc::new(Puppet::default()));
     let worker = start(&bench, vec![handler], LEASE);
@@ -224,10 +252,11 @@ async fn a_job_that_never_comes_to_an_end_does_not_take_down_every_worker() {
 
 #[tokio::test]
 async fn a_worker_that_was_given_up_begins_anew_and_the_job_ends_once() {
-    let (bench, handler) = (Bench::new().await, Arc::new(Puppet::default()));
+    let patient = Puppet { patience: Some(Duration::from_secs(30)), ..Puppet::default() };
+    let (bench, handler) = (Bench::new().await, Arc::new(patient));
     let worker = start(&bench, vec![handler.clone()], Duration::from_millis(800));
     let owner = bench.owner().await;
-    let id = puppet(&bench, json!({"act": "sleep", "ms": 350})).await;
+    let id = puppet(&bench, json!({"act": "sleep", "ms": 2_000})).await;
     wait_for(&bench, id, JobState::Running).await;
     // In one transaction, or a heartbeat might come in between.
     let mut transaction = owner.begin().await.unwrap();

@@ -47,7 +47,8 @@ impl KindSpec {
 pub enum Outcome {
     /// Done: the job leaves no trace.
     Done,
-    /// Done, with a result: the job is kept with it, where the kind keeps results.
+    /// Done, with a result: the job is kept with it, where the kind keeps results. One that cannot be kept (more than
+    /// [`RESULT_MAX`](super::job_result::RESULT_MAX) bytes, nested too deeply, U+0000 in a text) ends the job as dead.
     DoneWith(Value),
     /// Done, and the job's end was committed in the transaction of its effect: nothing is left to say.
     Committed,

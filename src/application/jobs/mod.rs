@@ -7,6 +7,7 @@ pub mod administer;
 pub mod answer_upkeep;
 pub mod deadlines;
 pub mod handler;
+pub mod job_result;
 pub mod maintenance;
 pub mod probe;
 pub mod registry;

@@ -11,6 +11,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
 
 use super::handler::{JobContext, JobError, JobHandler, KindSpec, Outcome};
+use super::job_result::{discard, storable};
 use crate::application::ports::JobQueue;
 use crate::application::ports::job_queue::{ClaimedJob, Settlement};
 use crate::telemetry::{RequestContext, SpanId, adopt, scope};
@@ -104,8 +105,16 @@ async fn attempt(
 fn judge(spec: &KindSpec, attempt: u32, result: Result<Outcome, JobError>, random: u64) -> Ended {
     match result {
         Ok(Outcome::Committed) | Err(JobError::LeaseLost) => Ended::Nothing,
-        Ok(Outcome::DoneWith(result)) if spec.keeps_results => Ended::Settle(Settlement::Succeeded(Some(result))),
-        Ok(Outcome::Done | Outcome::DoneWith(_)) => Ended::Complete,
+        Ok(Outcome::DoneWith(result)) if spec.keeps_results => Ended::Settle(match storable(result) {
+            Ok(result) => Settlement::Succeeded(Some(result)),
+            // It would return the same again, and its effects have happened.
+            Err(error) => Settlement::Dead { error },
+        }),
+        Ok(Outcome::DoneWith(result)) => {
+            discard(result);
+            Ended::Complete
+        }
+        Ok(Outcome::Done) => Ended::Complete,
         Err(JobError::Cancelled) => Ended::Settle(Settlement::Cancelled),
         Err(JobError::Postponed { reason, after }) => {
             // What waited together for the same thing does not come back together.

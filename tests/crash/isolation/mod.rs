@@ -46,7 +46,7 @@ async fn what_another_tenant_has_is_answered_to_the_byte_like_what_nobody_has() 
         all.push(pairs(tenant, own, theirs, &battery.stage.tenants[tenant], &operations));
     }
     let possible = 2 * (all[0].len() + all[1].len());
-    let seed = seed();
+    let seed = seed("S2");
     let wanted = usize::try_from(number("DOCKET_CRASH_PROBES", 2_400)).unwrap();
     let mut random = random(seed);
     for list in &mut all {
