@@ -131,7 +131,9 @@ eval: doctor $(VENV)/.runtime $(VENV)/.models release ## Measure answers and ret
 
 .PHONY: crash
 crash: doctor $(VENV)/.runtime $(VENV)/.dev ## Kill, cut, race and abuse the service for long; prove that nothing is lost
-	@env DOCKET_CRASH_KILLS=$${DOCKET_CRASH_KILLS:-300} DOCKET_CRASH_STOPS=$${DOCKET_CRASH_STOPS:-50} \
+	@figures=$$(mktemp); trap 'rm -f "$$figures"' EXIT; status=0; \
+	  env DOCKET_CRASH_FIGURES="$$figures" DOCKET_CRASH_MINUTES=$${DOCKET_CRASH_MINUTES:-120} \
+	  DOCKET_CRASH_KILLS=$${DOCKET_CRASH_KILLS:-300} DOCKET_CRASH_STOPS=$${DOCKET_CRASH_STOPS:-50} \
 	  DOCKET_CRASH_SECONDS=$${DOCKET_CRASH_SECONDS:-120} DOCKET_CRASH_KEYS=$${DOCKET_CRASH_KEYS:-500} \
 	  DOCKET_CRASH_SENDS=$${DOCKET_CRASH_SENDS:-40} DOCKET_CRASH_STEPS=$${DOCKET_CRASH_STEPS:-1000000} \
 	  DOCKET_CRASH_JOBS=$${DOCKET_CRASH_JOBS:-100000} DOCKET_CRASH_FREEZES=$${DOCKET_CRASH_FREEZES:-100} \
@@ -140,9 +142,10 @@ crash: doctor $(VENV)/.runtime $(VENV)/.dev ## Kill, cut, race and abuse the ser
 	  DOCKET_CRASH_PROBES=$${DOCKET_CRASH_PROBES:-10000} DOCKET_CRASH_ANSWERS=$${DOCKET_CRASH_ANSWERS:-20000} \
 	  DOCKET_CRASH_PENDING=$${DOCKET_CRASH_PENDING:-1000000} DOCKET_CRASH_STREAM_STOPS=$${DOCKET_CRASH_STREAM_STOPS:-50} \
 	  DOCKET_CRASH_RELAY_KILLS=$${DOCKET_CRASH_RELAY_KILLS:-300} DOCKET_CRASH_EVENTS=$${DOCKET_CRASH_EVENTS:-100000} \
-	  cargo test --release --locked --test crash -- --nocapture --skip fuzz_api
-	@env DOCKET_SIMULATION_SEEDS=$${DOCKET_SIMULATION_SEEDS:-10000} \
-	  cargo test --release --locked --package docket-domain --test rules delivery
+	  cargo test --release --locked --test crash -- --nocapture --skip fuzz_api || status=1; \
+	  env DOCKET_SIMULATION_SEEDS=$${DOCKET_SIMULATION_SEEDS:-10000} \
+	  cargo test --release --locked --package docket-domain --test rules delivery || status=1; \
+	  $(PYTHON) scripts/crash_summary.py "$$figures" || status=1; exit $$status
 
 .PHONY: crash-selftest
 crash-selftest: doctor $(VENV)/.runtime ## Build in seeded faults and prove that the batteries catch each

@@ -20,6 +20,8 @@ pub enum Fault {
     TenantSettingKept,
     /// The pool works as the owner, whom row-level security does not bind.
     RowSecurityBypassed,
+    /// Row-level security is off on one table.
+    RowSecurityOffOnOneTable,
     /// Lists and counts hold cases that the caller may not see.
     ListWithoutVisibility,
     /// Nothing marks a key as being in use.
@@ -60,6 +62,7 @@ impl Fault {
         (Self::OutboxAfterCommit, "outbox_after_commit"),
         (Self::TenantSettingKept, "tenant_setting_kept"),
         (Self::RowSecurityBypassed, "row_security_bypassed"),
+        (Self::RowSecurityOffOnOneTable, "row_security_off_on_one_table"),
         (Self::ListWithoutVisibility, "list_without_visibility"),
         (Self::KeyLockNotTaken, "key_lock_not_taken"),
         (Self::AuditNotChained, "audit_not_chained"),

@@ -55,7 +55,7 @@ async fn nothing_acknowledged_is_lost_or_doubled_when_the_service_is_killed() {
     let in_time = starts.iter().filter(|time| **time <= GOAL).count();
     println!(
         "R1 seed {seed}: {kills} kills in {took:.1?}; {}; {}; {} cases, {} audit records verified; ready again in \
-         {median:.0?} median, {worst:.0?} worst, {in_time} of {kills} times within {GOAL:?}; {}",
+         {median:.2?} median, {worst:.2?} worst, {in_time} of {kills} times within {GOAL:?}; {}",
         bounded(checked.lost, "lost", checked.acknowledged),
         bounded(checked.doubled, "doubled", checked.acknowledged),
         checked.cases,

@@ -29,7 +29,7 @@ fn battery(fault: Fault) -> (&'static str, &'static str) {
         | Fault::AuditNotChained => ("R1", KILL),
         Fault::NoVersionGuard => ("R8", ONE_CASE),
         // Queries name their tenant themselves, too, so that without row-level security only a bare connection shows more.
-        Fault::TenantSettingKept | Fault::RowSecurityBypassed => ("S3", SHARED),
+        Fault::TenantSettingKept | Fault::RowSecurityBypassed | Fault::RowSecurityOffOnOneTable => ("S3", SHARED),
         Fault::ListWithoutVisibility | Fault::CursorNotChecked => ("S2", MATRIX),
         Fault::NoFencing => ("R5", FROZEN),
         // Fencing keeps the effects of a job that is given twice single, so the battery that counts attempts must see it.
