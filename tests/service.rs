@@ -5,6 +5,10 @@
 mod collector;
 #[path = "service/demo.rs"]
 mod demo;
+#[path = "service/exposition.rs"]
+mod exposition;
+#[path = "service/hostile_labels.rs"]
+mod hostile_labels;
 #[path = "service/process.rs"]
 mod process;
 #[path = "service/question.rs"]
@@ -115,7 +119,7 @@ async fn one_trace_leads_from_the_request_through_the_sql_and_the_outbox_to_the_
     assert_eq!(service.interrupt(), Some(0));
 }
 
-/// Everything at /metrics stands in the catalogue, and every metric that needs no event to appear is there.
+/// Everything at /metrics stands in the catalogue, with the labels that it has there and no others, and every metric that needs no event to appear is there.
 async fn metrics_agree_with_their_page(url: &str) {
     let began = Instant::now();
     let always: BTreeSet<_> = catalogue::PARTS
@@ -125,11 +129,15 @@ async fn metrics_agree_with_their_page(url: &str) {
         .collect();
     loop {
         let text = reqwest::get(format!("{url}/metrics")).await.unwrap().text().await.unwrap();
-        let samples = text.lines().filter(|line| !line.is_empty() && !line.starts_with('#'));
         let mut seen = BTreeSet::new();
-        for name in samples.filter_map(|line| line.split(['{', ' ']).next()) {
+        for sample in exposition::samples(&text) {
+            let name = sample.name.as_str();
             let metric = catalogue::metric_of(name);
-            seen.insert(metric.unwrap_or_else(|| panic!("{name} is not in src/telemetry/catalogue.rs")).name);
+            let metric = metric.unwrap_or_else(|| panic!("{name} is not in src/telemetry/catalogue.rs"));
+            let labels: BTreeSet<_> = sample.labels.keys().map(String::as_str).filter(|label| *label != "le").collect();
+            let listed: BTreeSet<_> = metric.labels.iter().copied().collect();
+            assert_eq!(labels, listed, "{name} has other labels than src/telemetry/catalogue.rs says");
+            seen.insert(metric.name);
         }
         let missing: Vec<_> = always.difference(&seen).collect();
         if missing.is_empty() {

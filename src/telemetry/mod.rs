@@ -67,7 +67,7 @@ impl TelemetryGuard {
     /// Sends what is still queued, within two seconds; what the collector does not take by then is lost.
     pub fn shutdown(self) {
         if let Some(provider) = self.provider {
-            let (done, waiting) = std::sync::mpsc::channel();
+            let (done, waiting) = std::sync::mpsc::sync_channel(1);
             // The exporter's own timeout may be longer than ours, and a collector may hang.
             std::thread::spawn(move || done.send(provider.shutdown_with_timeout(FLUSH_WITHIN)));
             if !matches!(waiting.recv_timeout(FLUSH_WITHIN), Ok(Ok(()))) {

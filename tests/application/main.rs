@@ -18,6 +18,7 @@ mod denials;
 mod desk;
 mod dry_run;
 mod fakes;
+mod guarded_register;
 mod idempotency;
 mod looks;
 mod order_of_checks;

@@ -69,14 +69,14 @@ async fn a_stream_that_ends_with_its_replica_goes_on_at_the_other_without_a_gap_
     let (wanted, seed) = (number("DOCKET_CRASH_STREAM_STOPS", 3), seed("R14 (streams)"));
     let (mut random, findings, stage) = (random(seed), Findings::default(), Stage::start(1).await);
     let mut replicas = [Service::start(&stage).await, Service::start(&stage).await];
-    let (writers, pace) = (8, Pace { events: wanted * 40, least: 3 * 40, longest: 40 });
+    let (writers, share) = (8, Pace { events: wanted * 40, least: 3 * 40, longest: 40 });
     let owner = sqlx::postgres::PgPoolOptions::new().max_connections(10).connect(&stage.owner_url()).await.unwrap();
     let tenant: Uuid =
         sqlx::query_scalar("SELECT id FROM docket.tenants WHERE name = 'tenant-0'").fetch_one(&owner).await.unwrap();
     // Events without a case are seen by whoever may see every case.
     let key = stage.tenants[0].keys[&Role::Supervisor].clone();
     let work: Vec<_> = (0..writers)
-        .map(|part| tokio::spawn(commit_slowly(owner.clone(), tenant, Uuid::now_v7(), pace, random.part(part))))
+        .map(|part| tokio::spawn(commit_slowly(owner.clone(), tenant, Uuid::now_v7(), share, random.part(part))))
         .collect();
     let (mut reader, mut place, mut slowest, mut stops) = (Reader::default(), 0, Duration::ZERO, 0);
     for _ in rounds("DOCKET_CRASH_STREAM_STOPS", 3) {
@@ -111,9 +111,9 @@ async fn a_stream_that_ends_with_its_replica_goes_on_at_the_other_without_a_gap_
     }
     findings.expect(missed + doubled == 0, || format!("{missed} missed, {doubled} doubled of {emitted}"));
     findings.expect(reordered == 0, || format!("{reordered} came out of the order of their case"));
-    let (lost, doubled_too) = (count(missed), count(doubled));
-    Figures { events: count(emitted), lost, doubled: doubled_too, reordered, ..Figures::default() }
-        .note("R14 (streams)");
+    let figures =
+        Figures { events: count(emitted), lost: count(missed), doubled: count(doubled), ..Figures::default() };
+    Figures { reordered, ..figures }.note("R14 (streams)");
     println!(
         "R14 (streams) seed {seed}: {stops} SIGTERMs under an open stream; {}; {}; {}; slowest exit {slowest:.1?}",
         bounded(missed, "missed", emitted),

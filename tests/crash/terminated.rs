@@ -176,9 +176,8 @@ async fn a_replica_that_is_told_to_stop_fails_nothing_and_the_other_goes_on() {
         slowest = slowest.max(took);
         replay(&stop, &other).await;
         in_flight += *stop.in_flight.lock().unwrap();
-        let created = stop.created.lock().unwrap();
-        titles.extend(created.iter().map(|(_, answer)| answer.json()["title"].as_str().unwrap().to_owned()));
-        drop(created);
+        let title = |answer: &Answer| answer.json()["title"].as_str().unwrap().to_owned();
+        titles.extend(stop.created.lock().unwrap().iter().map(|(_, answer)| title(answer)));
         findings.expect(victim.restart().await.is_some(), || "the replica did not come back".to_owned());
     }
     let (lost, doubled) = lost_and_doubled(&owner, &titles).await;

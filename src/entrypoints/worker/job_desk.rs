@@ -206,3 +206,130 @@ impl Desk {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used, clippy::disallowed_methods)]
+
+    use async_trait::async_trait;
+    use docket_domain::ids::{PrincipalId, TenantId};
+    use serde_json::Value;
+    use time::OffsetDateTime;
+    use uuid::Uuid;
+
+    use super::*;
+    use crate::application::jobs::{JobContext, JobError, KindSpec, Outcome};
+
+    const WINDOW: usize = 20;
+
+    /// A kind of which so many run at once.
+    struct Kind(&'static str, usize);
+
+    #[async_trait]
+    impl JobHandler for Kind {
+        fn spec(&self) -> KindSpec {
+            KindSpec { concurrency: self.1, ..KindSpec::new(self.0, "Is counted.") }
+        }
+
+        async fn run(&self, _: &JobContext, _: &Value) -> Result<Outcome, JobError> {
+            Ok(Outcome::Done)
+        }
+    }
+
+    fn desk(kinds: &[(&'static str, usize)]) -> Desk {
+        let handlers = kinds.iter().map(|(kind, at_once)| Arc::new(Kind(kind, *at_once)) as Arc<dyn JobHandler>);
+        Desk::new(&Registry::new(handlers.collect()).unwrap(), WINDOW)
+    }
+
+    /// All that was asked for: the database never runs dry.
+    fn brought(slots: &[ClaimSlot]) -> Vec<ClaimedJob> {
+        let job = |kind: &str| ClaimedJob {
+            lease: JobLease { tenant_id: TenantId(Uuid::nil()), job_id: JobId(Uuid::now_v7()), token: 1 },
+            kind: kind.to_owned(),
+            payload: "{}".to_owned(),
+            lane: 3,
+            run_at: OffsetDateTime::UNIX_EPOCH,
+            attempt: 1,
+            requested_by: PrincipalId::SYSTEM,
+            traceparent: None,
+            waited: Duration::ZERO,
+        };
+        slots.iter().flat_map(|slot| (0..slot.wanted).map(|_| job(slot.kind))).collect()
+    }
+
+    /// Claims once; how many jobs that brought.
+    fn claim(desk: &mut Desk) -> usize {
+        let mut marks = LowWater::default();
+        let slots = desk.slots(true, &marks, Scan::Ahead);
+        let jobs = brought(&slots);
+        let count = jobs.len();
+        desk.take(&slots, jobs, &mut marks);
+        count
+    }
+
+    fn begin_all(desk: &mut Desk) -> Vec<(usize, JobLease)> {
+        std::iter::from_fn(|| desk.start_next()).map(|start| (start.desk, start.job.lease)).collect()
+    }
+
+    #[test]
+    fn never_more_than_the_window_is_held_whatever_waits_and_however_quick_the_jobs_are() {
+        let mut desk = desk(&[("first", 4), ("second", 4), ("third", 30)]);
+        let (mut most, mut ended, mut unknown) = (0, 0, Vec::new());
+        for round in 0..300 {
+            claim(&mut desk);
+            most = most.max(desk.held.len());
+            assert!(desk.held.len() <= WINDOW, "{} held in round {round}", desk.held.len());
+            for (place, lease) in begin_all(&mut desk) {
+                desk.ended(place, Duration::from_micros(50));
+                unknown.push(lease);
+                ended += 1;
+            }
+            // The database learns of the ends late, and until then they count as held.
+            if round % 3 == 2 {
+                unknown.drain(..).for_each(|lease| desk.release(lease));
+            }
+        }
+        assert_eq!(most, WINDOW, "the window is used");
+        assert!(ended > 1_000, "{ended}");
+        while claim(&mut desk) > 0 {}
+        assert_eq!(desk.held.len(), WINDOW);
+        assert!(desk.slots(true, &LowWater::default(), Scan::Sweep).is_empty(), "a full desk claims nothing");
+    }
+
+    #[test]
+    fn no_kind_fills_the_desk_alone_or_runs_more_than_it_allows() {
+        let mut desk = desk(&[("quick", 4), ("other", 2)]);
+        for _ in 0..50 {
+            claim(&mut desk);
+            let begun = begin_all(&mut desk);
+            assert!(begun.iter().filter(|(place, _)| desk.kinds[*place].kind == "quick").count() <= 4);
+            for (place, lease) in begun {
+                desk.ended(place, Duration::from_micros(1));
+                desk.release(lease);
+            }
+        }
+        while claim(&mut desk) > 0 {}
+        assert!(desk.kinds.iter().all(|kind| kind.held <= WINDOW / 2), "half of the desk each");
+        assert_eq!(begin_all(&mut desk).len(), 6);
+        assert_eq!((desk.running(), desk.start_next().is_none()), (6, true));
+    }
+
+    #[test]
+    fn a_job_makes_room_when_the_database_knows_its_end_and_not_before() {
+        let mut desk = desk(&[("slow", 1)]);
+        while claim(&mut desk) > 0 {}
+        let held = desk.held.len();
+        let (place, running) = begin_all(&mut desk)[0];
+        let waiting = desk.kinds[0].waiting[0].lease;
+        assert_eq!(desk.cancel(&[running, waiting]), [waiting], "what has begun is only told");
+        desk.ended(place, Duration::from_mins(1));
+        assert!(desk.was_cancelled(running) && desk.held.len() == held);
+        assert_eq!(claim(&mut desk), 0);
+        desk.release(running);
+        desk.release(running);
+        desk.release(waiting);
+        assert_eq!((desk.held.len(), desk.kinds[0].held), (held - 2, held - 2), "released once each");
+        desk.drop_waiting();
+        assert_eq!((desk.held.len(), desk.has_unbegun()), (0, false));
+    }
+}
