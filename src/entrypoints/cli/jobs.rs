@@ -164,7 +164,11 @@ async fn act(
     match done.get("job") {
         Some(job) => show_job(job, args.json),
         None if args.json => print_json(&done),
-        None => println!("{} dead letters of {} put back, up to 1,000 at a time", done["dead"], done["kind"]),
+        None => println!(
+            "{} dead letters of {} put back, up to 1,000 at a time",
+            done["dead"],
+            done["kind"].as_str().unwrap_or_default()
+        ),
     }
     Ok(())
 }
