@@ -42,5 +42,6 @@ mod replicas;
 mod roles;
 mod tenancy;
 mod visibility;
+mod webhook_endpoints;
 mod webhook_faults;
 mod webhooks;

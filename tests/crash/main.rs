@@ -32,5 +32,6 @@ mod shared_connections;
 mod ssrf;
 mod stream_stop;
 mod support;
+mod takeover;
 mod tenant_matrix;
 mod terminated;

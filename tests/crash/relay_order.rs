@@ -41,12 +41,34 @@ impl EventSink for Log {
     }
 }
 
-async fn tenant_of(owner: &PgPool) -> Uuid {
+pub async fn tenant_of(owner: &PgPool) -> Uuid {
     sqlx::query_scalar("SELECT id FROM docket.tenants WHERE name = 'tenant-0'").fetch_one(owner).await.unwrap()
 }
 
+/// Registers the receiver for every event.
+pub async fn register(service: &Service, key: &str, receiver: &Receiver) {
+    let registered = reqwest::Client::new()
+        .post(format!("{}/v1/webhooks", service.url))
+        .bearer_auth(key)
+        .header("idempotency-key", "register")
+        .json(&serde_json::json!({"name": "battery", "url": receiver.url()}))
+        .send()
+        .await
+        .unwrap();
+    assert_eq!(registered.status(), 201);
+}
+
+/// Case, sequence and id of everything that arrived, in the order of arrival.
+pub fn log_of(receiver: &Receiver) -> Vec<(Uuid, u64, Uuid)> {
+    let of = |event: &serde_json::Value| {
+        let text = |name: &str| event[name].as_str().unwrap().to_owned();
+        (text("subject").parse().unwrap(), text("sequence").parse().unwrap(), text("id").parse().unwrap())
+    };
+    receiver.received().iter().map(|one| of(&one.event())).collect()
+}
+
 /// Missed and reordered events; what came twice must be the same event.
-fn judge(log: &[(Uuid, u64, Uuid)], emitted: u64, findings: &Findings) -> (u64, u64, u64) {
+pub fn judge(log: &[(Uuid, u64, Uuid)], emitted: u64, findings: &Findings) -> (u64, u64, u64) {
     let (mut last, mut seen, mut ids) = (BTreeMap::new(), HashSet::new(), HashSet::new());
     let (mut reordered, mut doubled) = (0, 0);
     for (case, sequence, id) in log {
@@ -134,15 +156,7 @@ async fn webhooks_survive_relays_that_are_killed() {
     ];
     let mut service = Service::start_with(&stage, &settings).await;
     let receiver = Receiver::start().await;
-    let registered = reqwest::Client::new()
-        .post(format!("{}/v1/webhooks", service.url))
-        .bearer_auth(&stage.tenants[0].keys[&Role::Admin])
-        .header("idempotency-key", "register")
-        .json(&serde_json::json!({"name": "battery", "url": receiver.url()}))
-        .send()
-        .await
-        .unwrap();
-    assert_eq!(registered.status(), 201);
+    register(&service, &stage.tenants[0].keys[&Role::Admin], &receiver).await;
     let owner = stage.owner().await;
     let tenant = tenant_of(&owner).await;
     // About as long as the kills take, so that every life of the service has work.
@@ -167,15 +181,7 @@ async fn webhooks_survive_relays_that_are_killed() {
     }
     let began = Instant::now();
     let log = loop {
-        let arrived = receiver.received();
-        let log: Vec<_> = arrived
-            .iter()
-            .map(|one| {
-                let event = one.event();
-                let text = |name: &str| event[name].as_str().unwrap().to_owned();
-                (text("subject").parse().unwrap(), text("sequence").parse().unwrap(), text("id").parse().unwrap())
-            })
-            .collect();
+        let log = log_of(&receiver);
         let distinct: HashSet<(Uuid, u64)> = log.iter().map(|(case, sequence, _)| (*case, *sequence)).collect();
         if u64::try_from(distinct.len()).unwrap() == emitted || began.elapsed() > Duration::from_secs(30) {
             break log;

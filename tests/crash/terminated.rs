@@ -85,7 +85,7 @@ async fn all_in_flight(owner: &PgPool, findings: &Findings) {
     findings.add(format!("only {seen} of {CLIENTS} requests were on their way: the battery tried too little"));
 }
 
-async fn enqueue(owner: &PgPool, jobs: i64) {
+pub async fn enqueue(owner: &PgPool, jobs: i64) {
     sqlx::query(
         "INSERT INTO docket.jobs (tenant_id, id, kind, payload, priority, lane, run_at, requested_by, created_at)
          SELECT (SELECT id FROM docket.tenants WHERE name = 'tenant-0'), gen_random_uuid(), 'probe',

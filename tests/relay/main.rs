@@ -7,6 +7,7 @@ mod lanes;
 mod nats;
 #[path = "../support/nats_server.rs"]
 mod nats_server;
+mod outage;
 #[path = "../support/receiver.rs"]
 mod receiver;
 mod sinks;

@@ -85,12 +85,15 @@ async fn nothing_is_locked_and_no_transaction_is_open_while_a_receiver_or_a_sink
     let (world, receiver, stuck) = (World::new().await, Receiver::start().await, Arc::new(Stuck::default()));
     world.endpoint(&receiver.url()).await;
     receiver.behave(Manner::Hangs);
-    // Looked for once, so that from then on only the sends go on.
+    // It looks only when it is told to, so that in the end only the sends go on.
     let pace = Pace { poll: Duration::from_hours(1), ..Pace::PATIENT };
     world.emit(&cases(4), 1..=1).await;
     let running = Running::start(world.relay_at(&pace, vec![stuck.clone() as Arc<dyn EventSink>]));
-    receiver.wait_for(4).await;
-    until("the sink to be asked", || stuck.entered.load(Ordering::SeqCst)).await;
+    until("both to be asked", || {
+        world.wakeups.committed(world.tenant);
+        receiver.received().len() == 4 && stuck.entered.load(Ordering::SeqCst)
+    })
+    .await;
     // A lock or transaction that lasts as long as the sends would never go.
     until_some("the last statement to end", async || (open(&world).await == 0).then_some(())).await;
     let held = "SELECT (SELECT count(*) FROM docket.delivery_lanes WHERE lease_token IS NOT NULL)

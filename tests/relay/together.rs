@@ -9,7 +9,7 @@ use crate::receiver::{Received, Receiver};
 use crate::world::{Pace, Running, World, until};
 
 /// Sequences by case in the order of arrival.
-fn by_case(received: &[Received]) -> BTreeMap<String, Vec<u64>> {
+pub fn by_case(received: &[Received]) -> BTreeMap<String, Vec<u64>> {
     let mut cases: BTreeMap<String, Vec<u64>> = BTreeMap::new();
     for event in received.iter().map(Received::event) {
         let case = event["subject"].as_str().unwrap().to_owned();
@@ -57,7 +57,7 @@ async fn a_relay_that_dies_among_others_loses_and_reorders_nothing() {
 }
 
 /// Without what came twice; in the order of first arrival.
-fn distinct(sequences: &[u64]) -> Vec<u64> {
+pub fn distinct(sequences: &[u64]) -> Vec<u64> {
     let mut seen = Vec::new();
     for sequence in sequences {
         if !seen.contains(sequence) {

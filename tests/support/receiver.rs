@@ -52,8 +52,8 @@ pub struct Receiver {
     pub address: SocketAddr,
     log: Arc<Mutex<Vec<Received>>>,
     manner: Arc<Mutex<Manner>>,
-    /// Cases whose events are answered 500.
-    poison: Arc<Mutex<Vec<String>>>,
+    /// Cases whose events are answered in a way of their own.
+    poison: Arc<Mutex<Vec<(String, Manner)>>>,
     connections: Arc<Mutex<u32>>,
 }
 
@@ -91,7 +91,12 @@ impl Receiver {
 
     /// Answers 500 to the events of this case.
     pub fn poison(&self, case: &str) {
-        self.poison.lock().push(case.to_owned());
+        self.poison_with(case, Manner::Says(500, "", "poison"));
+    }
+
+    /// Answers the events of this case in this way, whatever the others get.
+    pub fn poison_with(&self, case: &str, manner: Manner) {
+        self.poison.lock().push((case.to_owned(), manner));
     }
 
     pub fn cure(&self) {
@@ -123,8 +128,9 @@ impl Receiver {
         loop {
             let Some(request) = read_request(&mut stream, &mut buffer).await else { return };
             let manner = {
-                let poisoned = self.poison.lock().iter().any(|case| request.body.contains(case.as_str()));
-                if poisoned { Manner::Says(500, "", "poison") } else { self.manner.lock().clone() }
+                let poison = self.poison.lock();
+                let own = poison.iter().find(|(case, _)| request.body.contains(case.as_str()));
+                own.map_or_else(|| self.manner.lock().clone(), |(_, manner)| manner.clone())
             };
             self.log.lock().push(request);
             let sent = match manner {

@@ -38,6 +38,8 @@ pub struct Lane {
     pub attempts: u16,
     /// When the head may be claimed; while it is claimed, when the claim ends.
     pub due_at: OffsetDateTime,
+    /// When the head last failed.
+    pub failed_at: Option<OffsetDateTime>,
     /// The claim's fencing token.
     pub token: Option<u64>,
 }
@@ -45,7 +47,14 @@ pub struct Lane {
 impl Lane {
     /// A lane without anything in it.
     pub fn empty(now: OffsetDateTime) -> Self {
-        Self { pending: BTreeSet::new(), state: LaneState::Ready, attempts: 0, due_at: now, token: None }
+        Self {
+            pending: BTreeSet::new(),
+            state: LaneState::Ready,
+            attempts: 0,
+            due_at: now,
+            failed_at: None,
+            token: None,
+        }
     }
 
     /// Adds an event behind the others.
@@ -70,6 +79,7 @@ impl Lane {
             return Settled::Fenced;
         }
         self.pending.remove(&head);
+        self.failed_at = None;
         self.step(0, now)
     }
 
@@ -78,6 +88,7 @@ impl Lane {
         if self.token != Some(token) {
             return Settled::Fenced;
         }
+        self.failed_at = Some(now);
         match verdict {
             Verdict::Retry { attempts, after } => self.step(attempts, now + after),
             Verdict::Dead { attempts } => {
@@ -99,6 +110,7 @@ impl Lane {
     /// Tries a dead head again from the first attempt.
     pub fn redrive(&mut self, now: OffsetDateTime) {
         self.state = LaneState::Ready;
+        self.failed_at = None;
         self.step(0, now);
     }
 

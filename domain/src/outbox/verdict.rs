@@ -3,7 +3,6 @@
 use time::Duration;
 
 use super::retry::{Schedule, at_least};
-use crate::resilience::BreakerState;
 
 /// How an attempt failed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -41,18 +40,18 @@ pub enum Verdict {
     Disable,
 }
 
-/// Judges a failure. `attempts` are those that failed and counted before; `breaker` is the destination's state after this
-/// failure was reported to it.
+/// Judges a failure. `attempts` are those that failed and counted before; `took_another` says whether the destination took
+/// another event between this one's failure before and this attempt.
 ///
-/// An outage does not count while the breaker is not closed: the destination is down, and that is not the event's fault. An
-/// outage while it is closed counts, or an event that makes its receiver hang would be tried for ever.
-pub fn judge(attempts: u16, failure: Failure, breaker: BreakerState, schedule: Schedule, jitter: f64) -> Verdict {
+/// An outage counts only then: a destination that takes others is not down, and an event that makes it hang must not be tried
+/// for ever. Without such a sign nobody can tell, and the event waits for as long as the outage lasts. It is tried again soon
+/// each time; the breaker is what leaves the destination alone.
+pub fn judge(attempts: u16, failure: Failure, took_another: bool, schedule: Schedule, jitter: f64) -> Verdict {
     let retry_after = match failure {
         Failure::Gone => return Verdict::Disable,
         Failure::Outage { retry_after } | Failure::Rejected { retry_after } => retry_after,
     };
-    let uncounted = matches!(failure, Failure::Outage { .. }) && breaker != BreakerState::Closed;
-    if uncounted {
+    if matches!(failure, Failure::Outage { .. }) && !took_another {
         let planned = schedule.wait(1, jitter).unwrap_or(Duration::SECOND);
         return Verdict::Retry { attempts, after: at_least(planned, retry_after) };
     }
@@ -74,33 +73,33 @@ mod tests {
     fn an_event_that_is_rejected_climbs_the_ladder_and_dies_at_its_end() {
         let mut attempts = 0;
         for _ in 1..Schedule::WEBHOOK.attempts() {
-            let Verdict::Retry { attempts: counted, .. } =
-                judge(attempts, REJECTED, BreakerState::Open, Schedule::WEBHOOK, 0.5)
+            let Verdict::Retry { attempts: counted, .. } = judge(attempts, REJECTED, false, Schedule::WEBHOOK, 0.5)
             else {
                 panic!("too early")
             };
             assert_eq!(counted, attempts + 1);
             attempts = counted;
         }
-        let last = judge(attempts, REJECTED, BreakerState::Closed, Schedule::WEBHOOK, 0.5);
+        let last = judge(attempts, REJECTED, true, Schedule::WEBHOOK, 0.5);
         assert_eq!(last, Verdict::Dead { attempts: 8 });
     }
 
     #[test]
-    fn an_outage_burns_no_attempt_once_the_breaker_knows_of_it() {
-        for breaker in [BreakerState::Open, BreakerState::HalfOpen] {
-            let verdict = judge(7, OUTAGE, breaker, Schedule::WEBHOOK, 0.5);
-            assert_eq!(verdict, Verdict::Retry { attempts: 7, after: Duration::seconds(5) });
+    fn an_outage_burns_an_attempt_only_if_the_destination_took_something_else_meanwhile() {
+        for attempts in [0, 7] {
+            let verdict = judge(attempts, OUTAGE, false, Schedule::WEBHOOK, 0.5);
+            assert_eq!(verdict, Verdict::Retry { attempts, after: Duration::seconds(5) });
         }
-        let hanging = judge(7, OUTAGE, BreakerState::Closed, Schedule::WEBHOOK, 0.5);
-        assert_eq!(hanging, Verdict::Dead { attempts: 8 });
+        let climbing = judge(1, OUTAGE, true, Schedule::WEBHOOK, 0.5);
+        assert_eq!(climbing, Verdict::Retry { attempts: 2, after: Duration::minutes(5) });
+        assert_eq!(judge(7, OUTAGE, true, Schedule::WEBHOOK, 0.5), Verdict::Dead { attempts: 8 });
     }
 
     #[test]
     fn the_receiver_is_left_alone_for_as_long_as_it_asks() {
         let failure = Failure::Rejected { retry_after: Some(Duration::minutes(3)) };
-        let verdict = judge(0, failure, BreakerState::Closed, Schedule::WEBHOOK, 0.5);
+        let verdict = judge(0, failure, false, Schedule::WEBHOOK, 0.5);
         assert_eq!(verdict, Verdict::Retry { attempts: 1, after: Duration::minutes(3) });
-        assert_eq!(judge(0, Failure::Gone, BreakerState::Closed, Schedule::WEBHOOK, 0.5), Verdict::Disable);
+        assert_eq!(judge(0, Failure::Gone, true, Schedule::WEBHOOK, 0.5), Verdict::Disable);
     }
 }

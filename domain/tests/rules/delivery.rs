@@ -35,6 +35,8 @@ struct Send {
     token: u64,
     reports_at: Option<OffsetDateTime>,
     failure: Option<Failure>,
+    /// Whether the receiver had taken another event since the lane failed before.
+    took_another: bool,
 }
 
 struct World {
@@ -50,6 +52,8 @@ struct World {
     breaker: Breaker,
     tokens: u64,
     outage_until: OffsetDateTime,
+    /// When it was last noted that the receiver took an event.
+    taken_at: Option<OffsetDateTime>,
 }
 
 impl World {
@@ -68,6 +72,7 @@ impl World {
             breaker: Breaker::default(),
             tokens: 0,
             outage_until: now,
+            taken_at: None,
             random,
             now,
         }
@@ -110,13 +115,21 @@ impl World {
             self.seen.entry(case).or_default().push(head);
             None
         };
+        let failed_at = self.lanes[case].failed_at;
+        let took_another = failed_at.is_some_and(|failed| self.taken_at.is_some_and(|taken| taken > failed));
         // One in eight workers dies before it reports; one in eight freezes past its lease and reports too late.
         let reports_at = match self.random.below(8) {
             0 => None,
             1 => Some(self.now + LEASE * 2),
             _ => Some(self.now + Duration::milliseconds(i64::try_from(self.random.below(5_000)).expect("small"))),
         };
-        self.on_the_way.push(Send { case, head, token: self.tokens, reports_at, failure });
+        self.on_the_way.push(Send { case, head, token: self.tokens, reports_at, failure, took_another });
+        // One in twenty is told to stop and hands its lane back, whether or not the event arrived.
+        if self.random.below(20) == 0 {
+            let (now, token) = (self.now, self.tokens);
+            assert_eq!(self.lanes[case].hand_back(token, now), Settled::Accepted);
+            assert_eq!(self.lanes[case].hand_back(token, now), Settled::Fenced, "it was handed back already");
+        }
     }
 
     fn report(&mut self) {
@@ -131,12 +144,15 @@ impl World {
                 Some(Failure::Outage { .. }) => self.breaker.failed(now),
                 _ => self.breaker.answered(),
             }
+            if send.failure.is_none() {
+                self.taken_at = Some(now);
+            }
             let before = self.lanes[send.case].clone();
             let lane = &mut self.lanes[send.case];
             let settled = match send.failure {
                 None => lane.delivered(send.token, send.head, now),
                 Some(failure) => {
-                    let verdict = judge(lane.attempts, failure, self.breaker.state(now), Schedule::WEBHOOK, 0.5);
+                    let verdict = judge(lane.attempts, failure, send.took_another, Schedule::WEBHOOK, 0.5);
                     if matches!(verdict, Verdict::Dead { .. }) && lane.token == Some(send.token) {
                         self.given_up.push((send.case, send.head));
                     }
@@ -157,7 +173,14 @@ impl World {
                 to_emit -= 1;
             }
             if self.random.below(200) == 0 {
-                self.outage_until = self.now + Duration::minutes(i64::try_from(self.random.below(90)).expect("small"));
+                // Minutes, or days: longer than the whole ladder of attempts.
+                let longest = if self.random.below(4) == 0 { 5_000 } else { 90 };
+                self.outage_until =
+                    self.now + Duration::minutes(i64::try_from(self.random.below(longest)).expect("small"));
+            }
+            if self.random.below(100) == 0 {
+                // A process that starts again knows nothing of the receiver's health.
+                self.breaker = Breaker::default();
             }
             self.report();
             self.claim_and_send();

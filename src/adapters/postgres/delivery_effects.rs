@@ -62,7 +62,8 @@ pub(super) async fn apply(
         .await
         .map(drop),
         DeliveryEffect::Redrive(filter) => sqlx::query!(
-            "UPDATE docket.delivery_lanes SET state = 'ready', attempts = 0, due_at = now(), lease_token = NULL
+            "UPDATE docket.delivery_lanes SET state = 'ready', attempts = 0, due_at = now(), lease_token = NULL,
+                 failed_at = NULL
              WHERE state = 'dead' AND ($1::uuid IS NULL OR destination_id = $1) AND ($2::uuid IS NULL OR case_id = $2)",
             filter.destination.map(|id| id.0),
             filter.case_id.map(|id| id.0)
@@ -201,7 +202,7 @@ async fn skip(
     sqlx::query!(
         "UPDATE docket.delivery_lanes
          SET pending = pending - 1, state = 'ready', attempts = 0, due_at = now(), lease_token = NULL,
-             last_error = NULL, waiting_since = now()
+             last_error = NULL, failed_at = NULL, waiting_since = now()
          WHERE destination_id = $1 AND case_id = $2",
         destination.0,
         case_id.0

@@ -56,6 +56,32 @@ pub(super) async fn record(pool: &PgPool, tenant: TenantId, attempt: &Attempt) -
     Ok(())
 }
 
+/// Whether something was taken after `since`. Ids of the log begin with their time, so what is older is never looked at.
+pub(super) async fn took_since(
+    pool: &PgPool,
+    tenant: TenantId,
+    destination: DestinationId,
+    since: OffsetDateTime,
+) -> Result<bool, StoreError> {
+    let millis = u64::try_from(since.unix_timestamp_nanos() / 1_000_000).unwrap_or(0);
+    let row = sqlx::query!(
+        r#"WITH context AS MATERIALIZED (SELECT set_config('docket.tenant', $1, true) IS NOT NULL AS ready)
+           SELECT count(*) > 0 AS "taken!" FROM (
+               SELECT FROM docket.delivery_attempts
+               WHERE (SELECT ready FROM context) AND destination_id = $2 AND id > $3 AND attempted_at > $4
+                 AND outcome = 'delivered' LIMIT 1
+           ) AS one"#,
+        tenant.to_string(),
+        destination.0,
+        uuid::Builder::from_unix_timestamp_millis(millis, &[0; 10]).into_uuid(),
+        since
+    )
+    .fetch_one(pool)
+    .await
+    .map_err(store_error)?;
+    Ok(row.taken)
+}
+
 /// A row of `webhook_endpoints`.
 struct EndpointRow {
     id: Uuid,

@@ -5,6 +5,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use docket_domain::ids::{CaseId, DestinationId, EventId, TenantId};
 use sqlx::PgPool;
+use time::OffsetDateTime;
 use uuid::Uuid;
 
 use super::case_row::{signed, unsigned};
@@ -40,6 +41,7 @@ struct Claimed {
     case_id: Uuid,
     sink: Option<String>,
     attempts: i16,
+    failed_at: Option<OffsetDateTime>,
     lease_token: Uuid,
 }
 
@@ -98,6 +100,10 @@ impl RelayStore for PgRelayStore {
             Outcome::Dead { attempts } => (Some(*attempts), "dead", Duration::ZERO),
             Outcome::Disable => (None, "ready", Duration::ZERO),
         };
+        let failed_at = match &settlement.outcome {
+            Outcome::Retry { .. } => settlement.attempt.as_ref().map(|attempt| attempt.attempted_at),
+            Outcome::Delivered | Outcome::Dead { .. } | Outcome::Disable => None,
+        };
         for _ in 0..SETTLE_ATTEMPTS {
             let row = sqlx::query_file!(
                 "src/adapters/postgres/sql/relay_settle.sql",
@@ -111,7 +117,8 @@ impl RelayStore for PgRelayStore {
                 state,
                 after.as_secs_f64(),
                 settlement.error.as_deref(),
-                settlement.outcome == Outcome::Disable
+                settlement.outcome == Outcome::Disable,
+                failed_at
             )
             .fetch_one(&self.pool)
             .await
@@ -121,6 +128,15 @@ impl RelayStore for PgRelayStore {
             }
         }
         Ok(false)
+    }
+
+    async fn took_since(
+        &self,
+        tenant: TenantId,
+        destination: DestinationId,
+        since: OffsetDateTime,
+    ) -> Result<bool, StoreError> {
+        delivery_log::took_since(&self.pool, tenant, destination, since).await
     }
 
     async fn hand_back(&self, tenant: TenantId, claims: &[LaneClaim]) -> Result<u64, StoreError> {
@@ -219,6 +235,7 @@ impl PgRelayStore {
                 sink: lane.sink.clone(),
                 endpoint: row.url.map(|url| EndpointTarget { id, url, secrets }),
                 attempts: u16::try_from(lane.attempts).unwrap_or(0),
+                failed_at: lane.failed_at,
                 token: lane.lease_token,
                 event: StoredEvent {
                     id: EventId(row.id),

@@ -59,8 +59,8 @@ impl Destinations {
         self.known.lock().entry(id).or_default().on_the_way += 1;
     }
 
-    /// A send ended; the breaker's state after it.
-    pub fn end(&self, id: DestinationId, failure: Option<Failure>, trouble: bool, now: OffsetDateTime) -> BreakerState {
+    /// A send ended.
+    pub fn end(&self, id: DestinationId, failure: Option<Failure>, trouble: bool, now: OffsetDateTime) {
         let mut known = self.known.lock();
         let health = known.entry(id).or_default();
         health.on_the_way = health.on_the_way.saturating_sub(1);
@@ -69,11 +69,9 @@ impl Destinations {
         } else {
             health.breaker.answered();
         }
-        let state = health.breaker.state(now);
         if health.is_forgettable() {
             known.remove(&id);
         }
-        state
     }
 
     /// A send was let go of before anything was known of it.

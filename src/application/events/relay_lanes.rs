@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use docket_domain::ids::TenantId;
-use docket_domain::outbox::{BreakerState, Failure, Schedule, Verdict, judge};
+use docket_domain::outbox::{Failure, Schedule, Verdict, judge};
 use tokio::sync::OwnedSemaphorePermit;
 
 use super::envelope::Envelope;
@@ -28,6 +28,9 @@ struct Tried {
     error: Option<String>,
     attempt: Option<Attempt>,
     schedule: Schedule,
+    /// Whether the endpoint had taken something else since the failure before. A sink says itself whether it or the event
+    /// is the cause.
+    took_another: bool,
 }
 
 impl Relay {
@@ -107,12 +110,10 @@ impl Relay {
         let parts = &self.0;
         let now = parts.clock.now();
         let Meaning { failure, trouble } = tried.meaning;
-        let breaker = parts.destinations.end(head.destination, failure, trouble, now);
-        // A sink says itself whether it or the event is the cause, so its outages never count, whatever the breaker knows.
-        let breaker = if head.sink.is_some() { BreakerState::Open } else { breaker };
+        parts.destinations.end(head.destination, failure, trouble, now);
         let outcome = failure.map_or(Outcome::Delivered, |failure| {
             let wait = |after: time::Duration| Duration::try_from(after).unwrap_or_default();
-            match judge(head.attempts, failure, breaker, tried.schedule, rand_unit()) {
+            match judge(head.attempts, failure, tried.took_another, tried.schedule, rand_unit()) {
                 Verdict::Retry { attempts, after } => Outcome::Retry { attempts, after: wait(after) },
                 Verdict::Dead { attempts } => Outcome::Dead { attempts },
                 Verdict::Disable => Outcome::Disable,
@@ -140,6 +141,7 @@ impl Relay {
     async fn attempt(&self, head: &ClaimedHead) -> Tried {
         match (&head.endpoint, &head.sink) {
             (Some(target), _) => {
+                let took_another = self.took_another(head).await;
                 let envelope = Envelope::from(head.event.clone());
                 let receipt = self.0.sending.send(target, &envelope).await;
                 let meaning = meaning(&receipt);
@@ -160,7 +162,7 @@ impl Relay {
                 let said =
                     receipt.status.map_or_else(|| receipt.detail.clone(), |status| Some(format!("HTTP {status}")));
                 let error = meaning.failure.and(said);
-                Tried { meaning, error, attempt: Some(attempt), schedule: Schedule::WEBHOOK }
+                Tried { meaning, error, attempt: Some(attempt), schedule: Schedule::WEBHOOK, took_another }
             }
             (None, name) => {
                 let sink = self.0.sinks.iter().find(|sink| Some(sink.name()) == name.as_deref());
@@ -174,9 +176,19 @@ impl Relay {
                 });
                 let error = refused.map(|(_, error)| error.to_string());
                 let meaning = Meaning { failure, trouble: false };
-                Tried { meaning, error, attempt: None, schedule: Schedule::SINK }
+                Tried { meaning, error, attempt: None, schedule: Schedule::SINK, took_another: false }
             }
         }
+    }
+
+    /// Whether the endpoint took something since the head last failed; what cannot be told does not count.
+    async fn took_another(&self, head: &ClaimedHead) -> bool {
+        let Some(since) = head.failed_at else { return false };
+        let took = self.0.store.took_since(head.event.tenant_id, head.destination, since).await;
+        took.unwrap_or_else(|error| {
+            tracing::warn!(%error, "cannot read the delivery log");
+            false
+        })
     }
 
     async fn settle(&self, tenant: TenantId, settlement: &Settlement) {

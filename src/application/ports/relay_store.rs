@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use docket_domain::ids::{CaseId, DestinationId, EndpointId, EventId, TenantId};
+use time::OffsetDateTime;
 use uuid::Uuid;
 
 use super::StoreError;
@@ -38,8 +39,10 @@ pub struct ClaimedHead {
     pub sink: Option<String>,
     /// Where to post it, if it is for an endpoint.
     pub endpoint: Option<EndpointTarget>,
-    /// Attempts that failed before.
+    /// Attempts that failed before and counted.
     pub attempts: u16,
+    /// When it last failed at an endpoint, by the clock of the delivery log.
+    pub failed_at: Option<OffsetDateTime>,
     /// Proves that the lane is still the claimer's.
     pub token: Uuid,
     /// The event.
@@ -184,6 +187,14 @@ pub trait RelayStore: Send + Sync + 'static {
 
     /// Ends a claim.
     async fn settle(&self, tenant: TenantId, settlement: &Settlement) -> Result<bool, StoreError>;
+
+    /// Whether an endpoint took something after this instant, by its delivery log.
+    async fn took_since(
+        &self,
+        tenant: TenantId,
+        destination: DestinationId,
+        since: OffsetDateTime,
+    ) -> Result<bool, StoreError>;
 
     /// Lets go of claimed lanes, which are due at once, as if they had never been claimed; how many were the claimer's still.
     async fn hand_back(&self, tenant: TenantId, claims: &[LaneClaim]) -> Result<u64, StoreError>;

@@ -55,6 +55,11 @@ impl Service {
         service
     }
 
+    /// The process's id.
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     /// Ends the process as `kill -9` does.
     pub fn kill(&mut self) {
         self.child.kill().unwrap();

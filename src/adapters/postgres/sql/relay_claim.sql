@@ -23,4 +23,4 @@ UPDATE docket.delivery_lanes l
 SET lease_token = (SELECT gen_random_uuid()), due_at = now() + make_interval(secs => $7)
 FROM due
 WHERE (SELECT ready FROM context) AND l.destination_id = due.destination_id AND l.case_id = due.case_id
-RETURNING l.destination_id, l.case_id, l.sink, l.attempts, l.lease_token AS "lease_token!"
+RETURNING l.destination_id, l.case_id, l.sink, l.attempts, l.failed_at, l.lease_token AS "lease_token!"

@@ -9,7 +9,7 @@ gone AS (
 moved AS (
     UPDATE docket.delivery_lanes
     SET lease_token = NULL, pending = pending - CASE WHEN $5 THEN 1 ELSE 0 END, attempts = coalesce($7, attempts),
-        state = $8, due_at = now() + make_interval(secs => $9), last_error = $10,
+        state = $8, due_at = now() + make_interval(secs => $9), last_error = $10, failed_at = $12,
         waiting_since = CASE WHEN $5 THEN now() ELSE waiting_since END
     WHERE (SELECT ready FROM context) AND destination_id = $2 AND case_id = $3 AND lease_token = $4
       AND (NOT $5 OR pending > 1)
