@@ -65,7 +65,8 @@ async fn the_page_of_the_document_needs_nothing_from_elsewhere() {
     assert!(policy.contains("'self'") && !policy.contains("http"), "{policy}");
     let html = page.text().await.unwrap();
     assert!(html.contains("swagger-ui") && !html.contains("https://"), "{html}");
-    let parts = html.split_ascii_whitespace().filter_map(|word| word.strip_prefix("src=").or(word.strip_prefix("href=")));
+    let parts =
+        html.split_ascii_whitespace().filter_map(|word| word.strip_prefix("src=").or(word.strip_prefix("href=")));
     let mut fetched = 0;
     for part in parts.filter_map(|value| value.split('"').nth(1)) {
         assert!(!part.starts_with("//") && !part.contains(':'), "{part} is of another host");

@@ -2,6 +2,7 @@
 //! something of another tenant can be named, as every role of both tenants. What the other tenant has is answered like what
 //! nobody has, to the byte; no answer holds anything of the other tenant; and nothing of it changes.
 
+mod belongings;
 mod pairs;
 mod probe;
 mod world;
@@ -76,9 +77,16 @@ impl Battery {
             (format!("/v1/cases/{case}/evidence"), Role::Reporter),
             (format!("/v1/cases/{case}/links"), Role::Reporter),
             (format!("/v1/principals/{}", self.worlds[tenant].ids["principal"]), Role::Admin),
+            (format!("/v1/webhooks/{}", self.worlds[tenant].ids["endpoint"]), Role::Admin),
+            (format!("/v1/outbox/{}/{case}", self.worlds[tenant].ids["endpoint"]), Role::Admin),
+            (format!("/v1/jobs/{}", self.worlds[tenant].ids["job"]), Role::Admin),
+            (format!("/v1/documents/{}", self.worlds[tenant].ids["document"]), Role::Auditor),
+            (format!("/v1/answers/{}", self.worlds[tenant].ids["answer"]), Role::Caseworker),
         ] {
             let key = &self.stage.tenants[tenant].keys[&role];
-            held.push(self.sender.send(&Probe::new(Method::GET, &path), key).await.json());
+            let sent = self.sender.send(&Probe::new(Method::GET, &path), key).await;
+            assert_eq!(sent.status, 200, "its own tenant reads {path}: {}", sent.text);
+            held.push(sent.json());
         }
         json!(held)
     }

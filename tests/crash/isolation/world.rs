@@ -7,6 +7,7 @@ use http::Method;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
+use super::belongings;
 use super::probe::{Probe, Sender, Sent};
 use crate::support::commands::new_case;
 use crate::support::stage::Stage;
@@ -15,7 +16,7 @@ use crate::support::stage::Stage;
 pub struct World {
     /// Stands in everything the tenant wrote; no answer to the other may hold it.
     pub mark: String,
-    /// Identifier by kind: case, note, link, evidence, principal, `api_key`, tenant.
+    /// Identifier by kind: case, note, link, evidence, principal, `api_key`, tenant, endpoint, job, document, answer.
     pub ids: BTreeMap<&'static str, String>,
     /// SHA-256 of the stored evidence.
     pub content: String,
@@ -36,6 +37,11 @@ pub fn kind(path: &str, parameter: &str) -> &'static str {
         _ if path.starts_with("/v1/principals") => "principal",
         _ if path.starts_with("/v1/api-keys") => "api_key",
         _ if path.starts_with("/v1/tenants") => "tenant",
+        "destination_id" => "endpoint",
+        _ if path.starts_with("/v1/webhooks") => "endpoint",
+        _ if path.starts_with("/v1/jobs") => "job",
+        _ if path.starts_with("/v1/documents") => "document",
+        _ if path.starts_with("/v1/answers") => "answer",
         _ => "case",
     }
 }
@@ -82,7 +88,8 @@ impl World {
         let keys = maker.get("/v1/api-keys", Role::Admin).await;
         let me = maker.get("/v1/whoami", Role::Admin).await;
         let text = |value: &Value| value.as_str().unwrap().to_owned();
-        let ids = BTreeMap::from([
+        let sown = belongings::sow(stage, tenant, &case, &mark).await;
+        let mut ids = BTreeMap::from([
             ("case", case),
             ("note", note),
             ("link", link),
@@ -91,6 +98,7 @@ impl World {
             ("api_key", text(&keys["items"][0]["id"])),
             ("tenant", text(&me["tenant"]["id"])),
         ]);
+        ids.extend(sown);
         let witness = format!("{}:{}", sealed["number"], text(&sealed["digest"]));
         let mut world = Self { mark, ids, content, cursors: BTreeMap::new(), witness, finished };
         for (method, path, operation) in operations {
@@ -116,7 +124,8 @@ impl World {
 
 /// A role of the tenant that may read the list.
 fn lister(path: &str) -> Role {
-    if path.starts_with("/v1/principals") || path.starts_with("/v1/api-keys") { Role::Admin } else { Role::Auditor }
+    let administered = ["/v1/principals", "/v1/api-keys", "/v1/webhooks", "/v1/outbox", "/v1/jobs"];
+    if administered.iter().any(|begin| path.starts_with(begin)) { Role::Admin } else { Role::Auditor }
 }
 
 fn last_segment(sent: &Sent) -> String {
