@@ -110,7 +110,7 @@ async fn moved(owner: &PgPool, process: u32) -> [(usize, Duration); 2] {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn two_services_share_the_work_and_the_work_of_a_killed_one_moves_to_the_other() {
     let _turn = turn().await;
-    let (mut jobs, seed) = (i64::try_from(number("DOCKET_CRASH_TAKEOVER_JOBS", 1_200)).unwrap(), seed(BATTERY));
+    let (mut jobs, seed) = (i64::try_from(number("DOCKET_CRASH_TAKEOVER_JOBS", 600)).unwrap(), seed(BATTERY));
     let (random, findings, stage) = (random(seed), Findings::default(), Stage::start(1).await);
     let (mut first, second) =
         (Service::start_with(&stage, &SETTINGS).await, Service::start_with(&stage, &SETTINGS).await);
@@ -119,7 +119,7 @@ async fn two_services_share_the_work_and_the_work_of_a_killed_one_moves_to_the_o
     register(&first, &stage.tenants[0].keys[&Role::Admin], &receiver).await;
     let owner = stage.owner().await;
     let tenant = tenant_of(&owner).await;
-    let (cases, each) = (24, 50);
+    let (cases, each) = (24, 25);
     let writers = sqlx::postgres::PgPoolOptions::new().max_connections(24).connect(&stage.owner_url()).await.unwrap();
     enqueue(&owner, jobs).await;
     let work: Vec<_> = (0..cases)
