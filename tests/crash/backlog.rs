@@ -7,6 +7,7 @@ use docket_domain::principal::Role;
 use uuid::Uuid;
 
 use crate::receiver::Receiver;
+use crate::relay_order::register;
 use crate::support::report::{Findings, turn};
 use crate::support::service::Service;
 use crate::support::settings::number;
@@ -31,15 +32,7 @@ async fn a_great_backlog_at_the_start_begins_to_leave_at_once_and_costs_bounded_
         ("DOCKET_EMBEDDING__WARM_UP", "false"),
     ];
     let mut service = Service::start_with(&stage, &settings).await;
-    let registered = reqwest::Client::new()
-        .post(format!("{}/v1/webhooks", service.url))
-        .bearer_auth(&stage.tenants[0].keys[&Role::Admin])
-        .header("idempotency-key", "register")
-        .json(&serde_json::json!({"name": "battery", "url": receiver.url()}))
-        .send()
-        .await
-        .unwrap();
-    assert_eq!(registered.status(), 201);
+    register(&service, &stage.tenants[0].keys[&Role::Admin], &receiver).await;
     service.terminate().await;
     let owner = stage.owner().await;
     let idle = {
