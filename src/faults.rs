@@ -96,3 +96,19 @@ impl Fault {
         false
     }
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+
+    #[test]
+    fn the_page_on_testing_shows_how_each_fault_was_caught() {
+        let page = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/testing.md")).unwrap();
+        for (_, name) in Fault::ALL {
+            assert!(page.contains(&format!("\nfault {name} caught by ")), "{name} is missing: make crash-selftest");
+        }
+        assert_eq!(page.matches("\nfault ").count(), Fault::ALL.len(), "a fault that there is no more");
+    }
+}
