@@ -62,7 +62,7 @@ test: doctor $(VENV)/.runtime $(VENV)/.models $(VENV)/.dev ## Run every test tha
 
 .PHONY: check
 check: venv .tools/bin/cargo-deny ## Everything a change must pass: format, lints, types, licences, secrets, queries, tests
-	@$(MAKE) -j2 check-format lint types deny secrets
+	@$(MAKE) -j2 check-format lint types deny licences secrets
 	@$(MAKE) sqlx-check
 	@$(MAKE) test
 
@@ -84,6 +84,10 @@ types: $(VENV)/.dev $(VENV)/.models $(VENV)/.bench ## Check Python types (pyrigh
 .PHONY: deny
 deny: .tools/bin/cargo-deny ## Check licences, bans, sources and, where they can be had, advisories
 	@$(STEP) deny scripts/deny.sh
+
+.PHONY: licences
+licences: $(VENV)/.dev $(VENV)/.models $(VENV)/.bench ## Check the licences of Python, npm and Go packages, which `make deny` does not see
+	@$(STEP) licences $(BIN)/python scripts/licences.py
 
 .PHONY: secrets
 secrets: $(VENV)/.created ## Look for keys and passwords in what is committed (HISTORY=1: in all that ever was)

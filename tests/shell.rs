@@ -40,6 +40,9 @@ async fn every_error_of_the_framework_is_a_problem() {
     assert_eq!(server.request("DELETE", "/v1/hello", &[], b"").await.header("allow"), "GET,HEAD");
     assert_eq!(server.get("/v1/slow", &[]).await.header("retry-after"), "1");
     assert_eq!(server.get("/v1/hello", &[]).await.status, 200, "a panic takes nobody else down");
+    // What the alert DocketPanicked watches; no drill can make a handler panic.
+    let counted = server.get("/metrics", &[]).await.body;
+    assert!(counted.contains("http_server_panics_total{route=\"/v1/panic\"}"), "{counted}");
     let large = "x".repeat(40_000);
     server.get("/v1/hello", &[("X-Large", &large)]).await.assert_problem(431, "headers-too-large");
 }
