@@ -30,11 +30,11 @@ def measure(report: Report, directory: Path, *, quick: bool) -> None:
     _pace(report, events=20_000 if quick else 100_000, behind=200_000 if quick else 1_000_000)
     with _hearing() as (url, heard):
         for hints, name, half, most in ((True, "with hints", 15, 60), (False, "by polling alone", None, 1_200)):
-            with _two_processes(directory, hints=hints) as (service, key):
-                hook = _call(service, key, "/v1/webhooks", {"name": f"bench {name}", "url": url})
+            with _two_processes(directory, hints=hints) as (service, keys):
+                hook = _call(service, keys["admin"], "/v1/webhooks", {"name": f"bench {name}", "url": url})
                 rounds = (20 if quick else 200) if hints else (5 if quick else 20)
-                waits = _waits(service, key, heard, rounds)
-                _call(service, key, f"/v1/webhooks/{hook['id']}", None)
+                waits = _waits(service, keys["reporter"], heard, rounds)
+                _call(service, keys["admin"], f"/v1/webhooks/{hook['id']}", None)
             middle, last = _percentile(waits, 0.5), _percentile(waits, 0.99)
             row = f"commit to webhook, two processes, {name}"
             if half is None:
@@ -72,8 +72,8 @@ def _pace(report: Report, *, events: int, behind: int) -> None:
 
 
 @contextmanager
-def _two_processes(directory: Path, *, hints: bool) -> Generator[tuple[Program, str]]:
-    """One process that answers requests and one that does everything else; an administrator's key."""
+def _two_processes(directory: Path, *, hints: bool) -> Generator[tuple[Program, dict[str, str]]]:
+    """One process that answers requests and one that does everything else; the keys of a tenant by role."""
     data_dir = directory / f"relay-{'hints' if hints else 'polling'}" / "data"
     data_dir.parent.mkdir(parents=True, exist_ok=True)
     settings = {**SETTINGS, "DOCKET_RELAY__HINTS": str(hints).lower()}
@@ -82,7 +82,7 @@ def _two_processes(directory: Path, *, hints: bool) -> Generator[tuple[Program, 
         demo = json.loads((data_dir / "demo.json").read_text(encoding="utf-8"))
         # Deadlines of the demonstration's cases and the first schedules are dealt with in the first seconds.
         time.sleep(5)
-        yield api, demo["tenants"][0]["keys"]["admin"]
+        yield api, demo["tenants"][0]["keys"]
 
 
 def _waits(service: Program, key: str, heard: dict[str, float], rounds: int) -> list[float]:
@@ -94,7 +94,7 @@ def _waits(service: Program, key: str, heard: dict[str, float], rounds: int) -> 
             "title": title, "narrative": "Reads zero at any pressure.", "respondent": "Northgate Pilots",
             "case_type": "gauge", "severity": "low", "confidentiality": "internal",
         })  # fmt: skip
-        subject = f"cases/{case['id']}"
+        subject: str = case["id"]
         until = time.monotonic() + 30
         while subject not in heard:
             if time.monotonic() > until:
