@@ -161,9 +161,15 @@ fn flatten(prefix: &str, table: &Dict, leaves: &mut Vec<(String, Value)>) {
         let key = if prefix.is_empty() { name.clone() } else { format!("{prefix}.{name}") };
         match value {
             Value::Dict(_, inner) if !inner.is_empty() => flatten(&key, inner, leaves),
+            // The heading of a section under which every setting is commented out.
+            Value::Dict(..) if is_section(&key) => {}
             _ => leaves.push((key, value.clone())),
         }
     }
+}
+
+fn is_section(key: &str) -> bool {
+    settings().any(|setting| setting.key().strip_prefix(key).is_some_and(|rest| rest.starts_with('.')))
 }
 
 fn merge_environment(mut figment: Figment, variables: &[(String, String)], mistakes: &mut Vec<Invalid>) -> Figment {
@@ -403,6 +409,14 @@ mod tests {
         let variable = [("DOCKET_SECURITY__OIDC__ALGORITHMS", "ES256, EdDSA")];
         let (_file, sources) = sources("", &variable, &[]);
         assert_eq!(load(&sources).unwrap().config.security.oidc.algorithms, ["ES256", "EdDSA"]);
+    }
+
+    #[test]
+    fn a_heading_without_settings_says_nothing_and_an_unknown_one_is_a_mistake() {
+        assert!(load(&sources("[server]\n[security.oidc]\n", &[], &[]).1).is_ok());
+        let found = mistakes("[serve]\n[data_dir]\n", &[], &[]);
+        assert!(matches!(&found[..], [Invalid::UnknownKey { key, .. }, ..] if key == "serve"), "{found:?}");
+        assert_eq!(found.len(), 2, "{found:?}");
     }
 
     #[test]

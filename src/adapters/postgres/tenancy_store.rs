@@ -97,38 +97,49 @@ impl TenancyStore for PgTenancyStore {
 }
 
 impl PgTenancyStore {
-    /// The answer under the acting tenant, then everything else under the tenant acted upon. Whatever ends early rolls
-    /// the whole transaction back when it is dropped.
+    /// The answer under the acting tenant, then everything else under the tenant acted upon.
     async fn commit_in_transaction(&self, write: &TenancyWrite) -> Result<TenancyCommit, sqlx::Error> {
         let mut transaction = begin(&self.pool).await?;
-        enter(&mut transaction, write.acting_tenant).await?;
-        if let Some(answer) = &write.answer {
-            if !lock(&mut transaction, write.acting_tenant, answer).await? {
-                return Ok(TenancyCommit::KeyInFlight);
-            }
-            remember(&mut transaction, write.acting_tenant, answer, write.audit.occurred_at).await?;
+        let written = write_all(&mut transaction, write).await;
+        if !matches!(written, Ok(TenancyCommit::Done)) {
+            // Waited for. Dropped, the transaction would hold the key's lock until the pool gets to it, and whoever tries
+            // again with the same key would be told that the request is still running.
+            transaction.rollback().await?;
+            return written;
         }
-        for effect in &write.effects {
-            if let Effect::CreateTenant(tenant) = effect {
-                insert_tenant(&mut transaction, tenant).await?;
-            }
-        }
-        enter(&mut transaction, write.tenant_id).await?;
-        if !move_head(&mut transaction, write).await? {
-            return Ok(TenancyCommit::Stale);
-        }
-        for effect in &write.effects {
-            if !apply(&mut transaction, write.tenant_id, effect).await? {
-                return Ok(TenancyCommit::Stale);
-            }
-        }
-        record(&mut transaction, write).await?;
         transaction.commit().await?;
         if write.effects.iter().any(brings_jobs) {
             self.hint.send();
         }
         Ok(TenancyCommit::Done)
     }
+}
+
+/// Everything but the commit.
+async fn write_all(connection: &mut PgConnection, write: &TenancyWrite) -> Result<TenancyCommit, sqlx::Error> {
+    enter(connection, write.acting_tenant).await?;
+    if let Some(answer) = &write.answer {
+        if !lock(connection, write.acting_tenant, answer).await? {
+            return Ok(TenancyCommit::KeyInFlight);
+        }
+        remember(connection, write.acting_tenant, answer, write.audit.occurred_at).await?;
+    }
+    for effect in &write.effects {
+        if let Effect::CreateTenant(tenant) = effect {
+            insert_tenant(connection, tenant).await?;
+        }
+    }
+    enter(connection, write.tenant_id).await?;
+    if !move_head(connection, write).await? {
+        return Ok(TenancyCommit::Stale);
+    }
+    for effect in &write.effects {
+        if !apply(connection, write.tenant_id, effect).await? {
+            return Ok(TenancyCommit::Stale);
+        }
+    }
+    record(connection, write).await?;
+    Ok(TenancyCommit::Done)
 }
 
 /// Sets the tenant that row-level security asks for, until the transaction ends or enters another.
