@@ -160,6 +160,25 @@ async fn shutdown_lets_requests_in_flight_finish_and_takes_no_new_ones() {
 }
 
 #[tokio::test]
+async fn who_was_let_in_before_the_shutdown_is_answered_though_nothing_was_asked_yet() {
+    let server = Server::start().await;
+    // Some are accepted by the time the server stops, the last ones stand in the listen queue.
+    let mut clients = Vec::new();
+    for _ in 0..20 {
+        clients.push(server.connect().await);
+    }
+    server.shutdown.cancel();
+    for mut client in clients {
+        client.write_all(b"GET /v1/hello HTTP/1.1\r\nHost: x\r\n\r\n").await.unwrap();
+        let mut answer = Vec::new();
+        client.read_to_end(&mut answer).await.unwrap();
+        let answer = String::from_utf8(answer).unwrap();
+        assert!(answer.starts_with("HTTP/1.1 200"), "{answer:?}");
+    }
+    tokio::time::timeout(Duration::from_secs(20), server.stopped()).await.expect("serve returns once drained");
+}
+
+#[tokio::test]
 async fn shutdown_does_not_wait_longer_than_the_grace_period() {
     let server = Server::start().await;
     let mut stream = server.connect().await;

@@ -33,6 +33,10 @@ const STREAMS: u32 = 256;
 /// How long a connection that was told to close may take to say goodbye.
 const GOODBYE: Duration = Duration::from_secs(1);
 
+/// How long a connection on which nothing was asked yet may still ask after shutdown began: its client has been let in, and a
+/// request that is on its way must not be cut off.
+const FIRST_REQUEST: Duration = Duration::from_millis(500);
+
 /// How the server treats connections.
 #[derive(Debug, Clone, Copy)]
 pub struct ServerSettings {
@@ -86,10 +90,16 @@ pub async fn serve(
                 }
             },
         };
-        // Without it, Nagle's algorithm holds the end of an answer back until the client's delayed ACK, 40 ms later.
-        if let Err(error) = stream.set_nodelay(true) {
-            tracing::debug!(%error, "cannot set TCP_NODELAY");
-        }
+        let connection = Connection { stream, peer, place, router: router.clone(), settings };
+        tracker.spawn(connection.run(shutdown.clone(), give_up.clone()));
+    }
+    // Who stands in the listen queue has been let in by the kernel already; closing the listener would cut them off.
+    let listener = listener.into_std()?;
+    while let Ok(place) = places.clone().try_acquire_owned()
+        && let Ok((stream, peer)) = listener.accept()
+    {
+        stream.set_nonblocking(true)?;
+        let stream = TcpStream::from_std(stream)?;
         let connection = Connection { stream, peer, place, router: router.clone(), settings };
         tracker.spawn(connection.run(shutdown.clone(), give_up.clone()));
     }
@@ -118,12 +128,18 @@ struct Connection {
 impl Connection {
     async fn run(self, shutdown: CancellationToken, give_up: CancellationToken) {
         let Self { stream, peer, place, router, settings } = self;
+        // Without it, Nagle's algorithm holds the end of an answer back until the client's delayed ACK, 40 ms later.
+        if let Err(error) = stream.set_nodelay(true) {
+            tracing::debug!(%error, "cannot set TCP_NODELAY");
+        }
         let open = metrics::gauge!(HTTP_CONNECTIONS);
         open.increment(1.0);
         let activity = Arc::new(Activity::new(settings.head_timeout, settings.keep_alive_timeout));
+        let asked = CancellationToken::new();
         let service = hyper::service::service_fn({
-            let activity = activity.clone();
+            let (activity, asked) = (activity.clone(), asked.clone());
             move |request: Request<Incoming>| {
+                asked.cancel();
                 let in_flight = activity.begin(request.version());
                 let mut request = request.map(Body::new);
                 request.extensions_mut().insert(ConnectInfo(peer));
@@ -145,6 +161,10 @@ impl Connection {
         let mut connection = std::pin::pin!(builder.serve_connection(io, service));
         let mut leave_at: Option<Instant> = None;
         let mut told_to_stop = false;
+        let mut patience = std::pin::pin!(async {
+            shutdown.cancelled().await;
+            let _ = tokio::time::timeout(FIRST_REQUEST, asked.cancelled()).await;
+        });
         let reason = loop {
             let wake = leave_at.unwrap_or_else(|| activity.next_look());
             tokio::select! {
@@ -155,7 +175,7 @@ impl Connection {
                     break None;
                 }
                 () = give_up.cancelled() => break Some("shutdown"),
-                () = shutdown.cancelled(), if !told_to_stop => {
+                () = &mut patience, if !told_to_stop => {
                     told_to_stop = true;
                     connection.as_mut().graceful_shutdown();
                 }
