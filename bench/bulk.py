@@ -8,6 +8,7 @@ import os
 import random
 import shutil
 import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -79,3 +80,15 @@ def _run(data_dir: Path, *arguments: str) -> tuple[float, float]:
     if process.returncode != 0:
         raise RuntimeError(f"docket {' '.join(arguments)} failed; see {log}")
     return seconds, usage.ru_maxrss / 1_024
+
+
+def main() -> None:
+    """Imports and exports alone: `python -m bench.bulk [--quick]`; the programs must be built."""
+    directory = Path(".docket/bench-bulk").absolute()
+    directory.mkdir(parents=True, exist_ok=True)
+    measure(Report(), directory, quick="--quick" in sys.argv)
+    shutil.rmtree(directory, ignore_errors=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
+import sys
 import tempfile
 import threading
 import time
@@ -153,3 +155,15 @@ def _call(service: Program, key: str, path: str, body: dict[str, object] | None)
 def _percentile(values: list[float], part: float) -> float:
     ordered = sorted(values)
     return ordered[min(len(ordered) - 1, int(len(ordered) * part))]
+
+
+def main() -> None:
+    """The relay alone: `python -m bench.relay [--quick]`; the programs must be built."""
+    directory = Path(".docket/bench-relay").absolute()
+    directory.mkdir(parents=True, exist_ok=True)
+    measure(Report(), directory, quick="--quick" in sys.argv)
+    shutil.rmtree(directory, ignore_errors=True)
+
+
+if __name__ == "__main__":
+    main()
