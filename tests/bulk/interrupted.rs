@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection};
+use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection, Row};
 
 use crate::harness::{World, append_generated, generated};
 
@@ -26,6 +26,19 @@ async fn a_batch_is_committed_as_a_whole_or_not_at_all_and_the_run_goes_on_later
     let said = world.import(&file, &["--batch", "20"]);
     assert_eq!((said.code, said.count("imported"), said.count("skipped")), (Some(0), 60, 40), "{said:?}");
     world.assert_sound().await;
+}
+
+#[tokio::test]
+async fn cases_stand_in_the_order_of_the_file_although_batches_are_written_side_by_side() {
+    let world = World::new().await;
+    let file = world.file("cases.csv", generated(0, 1_000));
+    assert_eq!(world.import(&file, &["--batch", "10"]).count("imported"), 1_000);
+    for order in ["id", "created_at, id"] {
+        let rows = world.rows(&format!("SELECT reference FROM docket.cases ORDER BY {order}")).await;
+        let references: Vec<String> = rows.iter().map(|row| row.get("reference")).collect();
+        let first_strange = (0..1_000).find(|number| references[*number] != format!("G-{number}"));
+        assert_eq!(first_strange, None, "by {order}");
+    }
 }
 
 #[tokio::test]

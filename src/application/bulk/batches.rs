@@ -2,19 +2,34 @@
 
 use std::io::Read;
 
+use docket_domain::ids::CaseId;
+use time::OffsetDateTime;
 use tokio::sync::mpsc;
 
 use super::file_rows::{FileError, FileRows};
 use super::record::{ImportRecord, Reject};
+use crate::application::ports::Clock;
 
 /// A batch is closed early when its rows together have this many bytes, so that large rows do not pile up.
 const BATCH_BYTES: u64 = 8 * 1024 * 1024;
 
+/// A row that can be taken in.
+#[derive(Debug)]
+pub struct Good {
+    /// Its line.
+    pub line: u64,
+    /// The identifier of its case if there is none yet, and when that case begins to exist: batches are written side by side,
+    /// and new cases shall stand in the order of the file all the same.
+    pub new: (CaseId, OffsetDateTime),
+    /// What it says.
+    pub record: ImportRecord,
+}
+
 /// Some rows in the order of the file.
 #[derive(Debug, Default)]
 pub struct Batch {
-    /// The good ones, with their lines.
-    pub records: Vec<(u64, ImportRecord)>,
+    /// The good ones.
+    pub good: Vec<Good>,
     /// What was wrong with the others.
     pub rejects: Vec<Reject>,
     /// The number of rows that were rejected (one may have several mistakes).
@@ -31,6 +46,7 @@ pub fn send<R: Read>(
     mut rows: FileRows<'_, R>,
     size: usize,
     done: u64,
+    clock: &dyn Clock,
     sender: &mpsc::Sender<Result<Batch, FileError>>,
 ) {
     let mut batch = Batch::default();
@@ -47,7 +63,10 @@ pub fn send<R: Read>(
                 (batch.end, batch.line) = (row.end, row.line);
                 (count, bytes) = (count + 1, bytes + row.size.min(BATCH_BYTES));
                 match row.outcome {
-                    Ok(record) => batch.records.push((row.line, record)),
+                    Ok(record) => {
+                        let new = (CaseId(clock.new_id()), clock.now());
+                        batch.good.push(Good { line: row.line, new, record });
+                    }
                     Err(rejects) => {
                         batch.rejects.extend(rejects);
                         batch.rejected += 1;

@@ -11,7 +11,6 @@ use std::sync::Arc;
 
 use docket_domain::calendar::Calendar;
 use docket_domain::case::{Case, EventType};
-use docket_domain::ids::CaseId;
 use docket_domain::named_enum;
 use futures::{StreamExt as _, stream};
 use sha2::{Digest, Sha256};
@@ -20,11 +19,11 @@ use uuid::Uuid;
 
 use super::calendars::Calendars;
 use super::write_draft::{Act, Decision, accepted};
-use crate::application::bulk::batches::{self, Batch};
+use crate::application::bulk::batches::{self, Batch, Good};
 use crate::application::bulk::file_rows::{FileError, FileRows};
 use crate::application::bulk::format::{Encoding, Format};
 use crate::application::bulk::mapping::Mapping;
-use crate::application::bulk::record::{ImportRecord, Reject, RowError};
+use crate::application::bulk::record::{Reject, RowError};
 use crate::application::ports::bulk_store::{BatchCommit, BatchWrite, Progress, Run, RunKey, RunStep, StagedBatch};
 use crate::application::ports::case_store::{CaseWrite, RowChange, StoredCase};
 use crate::application::ports::{BulkStore, Clock, StoreError};
@@ -218,10 +217,10 @@ impl ImportCases {
         done: u64,
     ) -> mpsc::Receiver<Result<Batch, FileError>> {
         let (sender, receiver) = mpsc::channel(READ_AHEAD);
-        let (plan, now) = (plan.clone(), self.clock.now());
+        let (plan, clock) = (plan.clone(), self.clock.clone());
         tokio::task::spawn_blocking(move || {
-            match FileRows::open(source, plan.format, plan.encoding, &plan.mapping, &calendar, now) {
-                Ok(rows) => batches::send(rows, plan.batch.max(1), done, &sender),
+            match FileRows::open(source, plan.format, plan.encoding, &plan.mapping, &calendar, clock.now()) {
+                Ok(rows) => batches::send(rows, plan.batch.max(1), done, &*clock, &sender),
                 Err(error) => drop(sender.blocking_send(Err(error))),
             }
         });
@@ -244,10 +243,10 @@ impl ImportCases {
     }
 
     async fn decide(&self, caller: &Caller, plan: &ImportPlan, run: &Run, batch: &Batch) -> Result<Draft, ImportError> {
-        let references: Vec<String> = batch.records.iter().map(|(_, record)| record.reference.clone()).collect();
+        let references: Vec<String> = batch.good.iter().map(|row| row.record.reference.clone()).collect();
         let existing = self.store.by_reference(caller.actor.tenant_id, &references).await?;
         let calendar = self.calendars.rules(caller.actor.tenant_id).await?;
-        self.draft(caller, (plan, &calendar), run, &batch.records, existing)
+        self.draft(caller, (plan, &calendar), run, &batch.good, existing)
     }
 
     /// Reports and commits a batch; the progress with it.
@@ -314,7 +313,7 @@ impl ImportCases {
         caller: &Caller,
         (plan, calendar): (&ImportPlan, &Calendar),
         run: &Run,
-        records: &[(u64, ImportRecord)],
+        rows: &[Good],
         existing: Vec<StoredCase>,
     ) -> Result<Draft, ImportError> {
         let mut existing: HashMap<String, StoredCase> =
@@ -322,11 +321,11 @@ impl ImportCases {
         let now = self.clock.now();
         let mut caller = caller.clone();
         let mut draft = Draft::default();
-        for (line, record) in records {
+        for Good { line, new: (id, read_at), record } in rows {
             let record = record.clone();
             let stored = existing.remove(&record.reference);
             let next = match &stored {
-                None => record.into_case(CaseId(self.clock.new_id()), caller.actor.tenant_id, now, calendar),
+                None => record.into_case(*id, caller.actor.tenant_id, *read_at, calendar),
                 Some(stored) => match record.changed(&stored.case, now, calendar) {
                     None => {
                         draft.unchanged += 1;
