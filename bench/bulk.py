@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import itertools
 import json
 import os
 import random
 import shutil
 import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
 from bench import corpus
 from bench.report import Report
-from bench.service import DOCKET, docket
+from bench.service import DOCKET, alone, docket
 
 ROWS_A_SECOND = 10_000
 WORDS = 60
@@ -33,10 +31,7 @@ def measure(report: Report, directory: Path, *, quick: bool) -> None:
     with docket(data_dir, {"DOCKET_SERVER__ROLE": "api"}):
         _run(data_dir, "tenants", "create", "bulk", "--display-name", "Bulk")
         seconds, memory = _run(data_dir, "import", "cases", str(source), "--tenant", "bulk")
-        rate = rows / seconds
-        report.at_least(
-            "import, audited, with events", rate, "1/s", (rate / ROWS_A_SECOND, 1.0, f"{ROWS_A_SECOND:,}/s")
-        )
+        report.rate("import, audited, with events", rows / seconds, ROWS_A_SECOND)
         report.at_most("import, greatest memory", memory, "MiB", 150)
         seconds, memory = _run(data_dir, "export", "cases", "--output", str(copy), "--tenant", "bulk")
         with copy.open(encoding="utf-8") as file:
@@ -51,8 +46,7 @@ def measure(report: Report, directory: Path, *, quick: bool) -> None:
 def _lines(rows: int) -> Iterator[str]:
     """Cases in the form of `docket export cases`, with the words of the other benchmarks."""
     generator = random.Random(1)
-    words = [corpus.word(rank) for rank in range(corpus.VOCABULARY)]
-    weights = list(itertools.accumulate(1 / (rank + 1) for rank in range(corpus.VOCABULARY)))
+    words, weights = corpus.vocabulary()
     for number in range(rows):
         text = generator.choices(words, cum_weights=weights, k=WORDS + 6)
         opened = f"2025-{number % 12 + 1:02}-{number % 28 + 1:02}"
@@ -84,10 +78,8 @@ def _run(data_dir: Path, *arguments: str) -> tuple[float, float]:
 
 def main() -> None:
     """Imports and exports alone: `python -m bench.bulk [--quick]`; the programs must be built."""
-    directory = Path(".docket/bench-bulk").absolute()
-    directory.mkdir(parents=True, exist_ok=True)
-    measure(Report(), directory, quick="--quick" in sys.argv)
-    shutil.rmtree(directory, ignore_errors=True)
+    with alone("bulk") as (directory, quick):
+        measure(Report(), directory, quick=quick)
 
 
 if __name__ == "__main__":

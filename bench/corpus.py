@@ -100,6 +100,12 @@ def word(rank: int) -> str:
     return "".join(letters) + "x"
 
 
+def vocabulary() -> tuple[list[str], list[float]]:
+    """The words, most frequent first, and their cumulative weights by Zipf's law."""
+    weights = itertools.accumulate(1 / (rank + 1) for rank in range(VOCABULARY))
+    return [word(rank) for rank in range(VOCABULARY)], list(weights)
+
+
 def seed_sql(people: list[Tenant]) -> str:
     """Tenants, principals and keys as SQL."""
     lines: list[str] = []
@@ -131,8 +137,7 @@ COLUMNS = (
 def cases(tenant: Tenant, count: int, seed: int) -> Iterator[str]:
     """`count` cases as lines of PostgreSQL's text format, in no order of time."""
     generator = random.Random(seed)
-    words = [word(rank) for rank in range(VOCABULARY)]
-    weights = list(itertools.accumulate(1 / (rank + 1) for rank in range(VOCABULARY)))
+    words, weights = vocabulary()
     types = list(itertools.accumulate(1 / (rank + 1) for rank in range(CASE_TYPES)))
     for number in range(count):
         text = generator.choices(words, cum_weights=weights, k=68)

@@ -9,7 +9,6 @@ import re
 import signal
 import statistics
 import subprocess
-import sys
 import threading
 import time
 import urllib.request
@@ -22,7 +21,7 @@ from psycopg_pool import AsyncConnectionPool
 
 from bench.database import Database, tool
 from bench.report import Report
-from bench.service import Program, docket
+from bench.service import Program, alone, docket
 
 GRAPHILE = Path(".tools/graphile")
 LEAD_SECONDS = 2.0
@@ -332,10 +331,7 @@ def _idle_transaction(database: Database) -> Generator[None]:
 
 def main() -> None:
     """The queue alone: `python -m bench.jobs [--quick]`."""
-    quick = "--quick" in sys.argv
-    directory = Path(".docket/bench-jobs").absolute()
-    directory.mkdir(parents=True, exist_ok=True)
-    with docket(directory / "data", {"DOCKET_SERVER__ROLE": "api"}):
+    with alone("jobs") as (directory, quick), docket(directory / "data", {"DOCKET_SERVER__ROLE": "api"}):
         measure(Report(), Database.of(directory / "data"), directory / "data", quick=quick)
 
 

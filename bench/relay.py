@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import subprocess
-import sys
 import tempfile
 import threading
 import time
@@ -20,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.report import Report
-from bench.service import Program, docket
+from bench.service import Program, alone, docket
 
 PACE = Path(os.environ.get("CARGO_TARGET_DIR", "target")) / "release" / "examples" / "relay_pace"
 EVENTS_A_SECOND = 20_000
@@ -61,9 +59,7 @@ def _pace(report: Report, *, events: int, behind: int) -> None:
     if found["reordered"]:
         raise RuntimeError(f"{found['reordered']} events were handed on out of order")
     rate, later = found["events_per_second"], found["events_per_second_with_those_behind"]
-    report.at_least(
-        "relay to a sink in the process", rate, "1/s", (rate / EVENTS_A_SECOND, 1.0, f"{EVENTS_A_SECOND:,}/s")
-    )
+    report.rate("relay to a sink in the process", rate, EVENTS_A_SECOND)
     report.at_least(
         f"relay, {events + behind:,} delivered events behind it", later, "1/s", (later / rate, 0.9, "without")
     )
@@ -159,10 +155,8 @@ def _percentile(values: list[float], part: float) -> float:
 
 def main() -> None:
     """The relay alone: `python -m bench.relay [--quick]`; the programs must be built."""
-    directory = Path(".docket/bench-relay").absolute()
-    directory.mkdir(parents=True, exist_ok=True)
-    measure(Report(), directory, quick="--quick" in sys.argv)
-    shutil.rmtree(directory, ignore_errors=True)
+    with alone("relay") as (directory, quick):
+        measure(Report(), directory, quick=quick)
 
 
 if __name__ == "__main__":

@@ -54,6 +54,10 @@ class Report:
         reached, wanted, what = ratio
         self.add(Row(name, round(value, 1), unit, round(reached, 2), f">= {wanted:g} of {what}", reached >= wanted))
 
+    def rate(self, name: str, value: float, wanted: float) -> None:
+        """So many a second, and how many there must be."""
+        self.at_least(name, value, "1/s", (value / wanted, 1.0, f"{wanted:,.0f}/s"))
+
     def fact(self, name: str, value: float, unit: str) -> None:
         """A value that only stands beside the others."""
         self.add(Row(name, round(value, 2), unit))

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import socket
 import subprocess
+import sys
 import time
 import urllib.error
 import urllib.request
+from collections.abc import Generator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
@@ -18,6 +22,15 @@ from bench.database import Database
 
 DOCKET = Path(os.environ.get("CARGO_TARGET_DIR", "target")) / "release" / "docket"
 TICKS = os.sysconf("SC_CLK_TCK")
+
+
+@contextmanager
+def alone(name: str) -> Generator[tuple[Path, bool]]:
+    """For one benchmark by itself: a directory, kept with its logs if it fails, and whether `--quick` was asked for."""
+    directory = Path(f".docket/bench-{name}").absolute()
+    directory.mkdir(parents=True, exist_ok=True)
+    yield directory, "--quick" in sys.argv
+    shutil.rmtree(directory, ignore_errors=True)
 
 
 def free_port() -> int:

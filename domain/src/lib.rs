@@ -4,7 +4,8 @@
 //!
 //! 1. [`ids`]: the identifiers, one type each, so that a tenant can never be passed for a case.
 //! 2. [`principal`]: who acts (roles, actors) and what an API key may be used for (scopes).
-//! 3. [`text`]: bounded text, parsed once at the edge. [`number`]: integers that JSON carries without loss.
+//! 3. [`text`]: bounded text, parsed once at the edge. [`number`]: integers that JSON carries without loss;
+//!    [`pointer`]: places in JSON.
 //! 4. [`calendar`]: working days. [`case`]: the case itself, its transition table, guards, deadlines, visibility and events.
 //! 5. [`audit`]: the audit record, its canonical form and the hash chain that makes tampering evident.
 //! 6. [`idempotency`]: keys and fingerprints of requests.
@@ -28,6 +29,7 @@ pub mod ids;
 pub mod job;
 pub mod number;
 pub mod outbox;
+pub mod pointer;
 pub mod principal;
 pub mod resilience;
 pub mod retrieval;

@@ -6,6 +6,8 @@
 
 use serde_json::{Number, Value};
 
+use crate::pointer;
+
 /// The greatest integer that every reader of JSON takes for itself, and no other: 2^53 - 1.
 pub const EXACT_MAX: i64 = 9_007_199_254_740_991;
 
@@ -32,7 +34,7 @@ pub fn first_inexact(value: &Value) -> Option<String> {
 }
 
 fn below(name: &str, value: &Value) -> Option<String> {
-    first_inexact(value).map(|rest| format!("/{}{rest}", name.replace('~', "~0").replace('/', "~1")))
+    first_inexact(value).map(|rest| pointer::step(name) + &rest)
 }
 
 #[cfg(test)]

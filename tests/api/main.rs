@@ -11,6 +11,8 @@ mod issuer;
 mod receiver;
 #[path = "../support/s3_server.rs"]
 mod s3_server;
+#[path = "../support/sown_document.rs"]
+mod sown_document;
 mod support;
 
 mod answers;

@@ -29,6 +29,8 @@ mod same_key;
 #[cfg(feature = "faults")]
 mod seeded_faults;
 mod shared_connections;
+#[path = "../support/sown_document.rs"]
+mod sown_document;
 mod ssrf;
 mod stream_stop;
 mod support;

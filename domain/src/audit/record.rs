@@ -8,6 +8,7 @@ use uuid::Uuid;
 use crate::case::names::State;
 use crate::ids::{CaseId, PrincipalId, TenantId};
 use crate::named_enum;
+use crate::pointer;
 use crate::principal::{PrincipalKind, Roles};
 
 named_enum! {
@@ -138,19 +139,14 @@ pub fn changes(before: &Value, after: &Value) -> (Value, Value, Value) {
         } else {
             "add"
         };
-        patch.push(serde_json::json!({"op": op, "path": pointer(name), "value": value}));
+        patch.push(serde_json::json!({"op": op, "path": pointer::step(name), "value": value}));
         right.insert(name.clone(), value.clone());
     }
     for (name, value) in old.iter().filter(|(name, _)| !new.contains_key(*name)) {
         left.insert(name.clone(), value.clone());
-        patch.push(serde_json::json!({"op": "remove", "path": pointer(name)}));
+        patch.push(serde_json::json!({"op": "remove", "path": pointer::step(name)}));
     }
     (Value::Object(left), Value::Object(right), Value::Array(patch))
-}
-
-/// A one-step JSON Pointer (RFC 6901).
-fn pointer(name: &str) -> String {
-    format!("/{}", name.replace('~', "~0").replace('/', "~1"))
 }
 
 #[cfg(test)]

@@ -1,5 +1,6 @@
 //! Reading a JSON object member by member, collecting every mistake with its pointer instead of stopping at the first.
 
+use docket_domain::pointer;
 use docket_domain::text::{self, TextError};
 use serde_json::{Map, Value};
 use time::OffsetDateTime;
@@ -180,8 +181,8 @@ impl Form {
     pub fn finish(mut self, allowed: &str) -> Result<(), Vec<Invalid>> {
         for name in self.members.keys() {
             let shown: String = name.chars().take(60).collect();
-            let pointer = format!("/{}", name.replace('~', "~0").replace('/', "~1"));
-            self.errors.push(Invalid::new(pointer, format!("`{shown}` is not a member here; allowed: {allowed}")));
+            let detail = format!("`{shown}` is not a member here; allowed: {allowed}");
+            self.errors.push(Invalid::new(pointer::step(name), detail));
         }
         if self.errors.is_empty() { Ok(()) } else { Err(self.errors) }
     }
@@ -231,12 +232,10 @@ pub fn parse_instant(text: &str) -> Result<OffsetDateTime, &'static str> {
 }
 
 fn attribute_mistakes(name: &str, members: &Map<String, Value>) -> Vec<Invalid> {
-    let pointer = |member: Option<String>| match member {
-        Some(member) => format!("/{name}/{}", member.replace('~', "~0").replace('/', "~1")),
-        None => format!("/{name}"),
-    };
+    let place =
+        |member: Option<String>| pointer::step(name) + &member.as_deref().map(pointer::step).unwrap_or_default();
     let mistakes = docket_domain::case::attributes::attribute_mistakes(members);
-    mistakes.into_iter().map(|mistake| Invalid::new(pointer(mistake.name), mistake.detail)).collect()
+    mistakes.into_iter().map(|mistake| Invalid::new(place(mistake.name), mistake.detail)).collect()
 }
 
 fn kind(value: &Value) -> &'static str {

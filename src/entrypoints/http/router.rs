@@ -37,7 +37,8 @@ use super::{
 )]
 struct Skeleton;
 
-/// Says how callers authenticate: every operation wants a bearer credential.
+/// Says how callers authenticate and whom they act for: every operation wants a bearer credential, and programs may name
+/// somebody with each write.
 fn with_security(mut document: Document) -> Document {
     let scheme = HttpBuilder::new()
         .scheme(HttpAuthScheme::Bearer)
@@ -55,17 +56,18 @@ fn with_security(mut document: Document) -> Document {
     document
 }
 
+const ACTING_FOR: &str = "Principals of kind `service` only: the principal of the same tenant they act for. Goes into the \
+                          audit trail and grants nothing";
+
 /// The header by which programs name the person they act for.
 fn on_behalf_of() -> Parameter {
+    let uuid = Some(SchemaFormat::KnownFormat(KnownFormat::Uuid));
     ParameterBuilder::new()
         .name("Docket-On-Behalf-Of")
         .parameter_in(ParameterIn::Header)
         .required(Required::False)
-        .description(Some(
-            "Principals of kind `service` only: the principal of the same tenant they act for. Goes into the audit trail and \
-             grants nothing",
-        ))
-        .schema(Some(ObjectBuilder::new().schema_type(Type::String).format(Some(SchemaFormat::KnownFormat(KnownFormat::Uuid)))))
+        .description(Some(ACTING_FOR))
+        .schema(Some(ObjectBuilder::new().schema_type(Type::String).format(uuid)))
         .build()
 }
 

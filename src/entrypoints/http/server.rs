@@ -72,6 +72,10 @@ pub async fn serve(
     let places = Arc::new(Semaphore::new(settings.max_connections));
     let tracker = TaskTracker::new();
     let give_up = CancellationToken::new();
+    let begin = |stream, peer, place| {
+        let connection = Connection { stream, peer, place, router: router.clone(), settings };
+        tracker.spawn(connection.run(shutdown.clone(), give_up.clone()));
+    };
     loop {
         // The place comes first: a full house leaves new connections in the listen queue of the kernel.
         let accepted = async {
@@ -90,20 +94,13 @@ pub async fn serve(
                 }
             },
         };
-        let connection = Connection { stream, peer, place, router: router.clone(), settings };
-        tracker.spawn(connection.run(shutdown.clone(), give_up.clone()));
+        begin(stream, peer, place);
     }
-    // Who stands in the listen queue has been let in by the kernel already; closing the listener would cut them off.
-    let listener = listener.into_std()?;
-    while let Ok(place) = places.clone().try_acquire_owned()
-        && let Ok((stream, peer)) = listener.accept()
-    {
-        stream.set_nonblocking(true)?;
-        let stream = TcpStream::from_std(stream)?;
-        let connection = Connection { stream, peer, place, router: router.clone(), settings };
-        tracker.spawn(connection.run(shutdown.clone(), give_up.clone()));
+    for (stream, peer) in queued(listener) {
+        // In a full house the rest is turned away: there is no telling when somebody leaves.
+        let Ok(place) = places.clone().try_acquire_owned() else { break };
+        begin(stream, peer, place);
     }
-    drop(listener);
     tracker.close();
     if tokio::time::timeout(settings.shutdown_grace, tracker.wait()).await.is_err() {
         tracing::warn!(
@@ -114,6 +111,18 @@ pub async fn serve(
         tracker.wait().await;
     }
     Ok(())
+}
+
+/// Who stands in the listen queue has been let in by the kernel already: closing the listener would cut them off. Takes them
+/// past tokio, which would have to hear of each from the kernel first; ends, and closes the listener, when nobody is left.
+fn queued(listener: TcpListener) -> impl Iterator<Item = (TcpStream, SocketAddr)> {
+    let listener =
+        listener.into_std().inspect_err(|error| tracing::warn!(%error, "cannot empty the listen queue")).ok();
+    std::iter::from_fn(move || {
+        let (stream, peer) = listener.as_ref()?.accept().ok()?;
+        stream.set_nonblocking(true).ok()?;
+        Some((TcpStream::from_std(stream).ok()?, peer))
+    })
 }
 
 /// One accepted connection.

@@ -5,13 +5,16 @@ use docket_domain::principal::Role;
 use sqlx::AssertSqlSafe;
 use uuid::Uuid;
 
+use crate::sown_document::SownDocument;
 use crate::support::stage::Stage;
 
 /// Kind and id of each.
 pub async fn sow(stage: &Stage, tenant: usize, case: &str, mark: &str) -> Vec<(&'static str, String)> {
     let owner = stage.owner().await;
     let [admin, asker] = [Role::Admin, Role::Caseworker].map(|role| stage.tenants[tenant].principals[&role]);
-    let [endpoint, job, document, answer] = std::array::from_fn(|_| Uuid::now_v7());
+    let sown = SownDocument { admin, collection: mark, title: mark, text: mark, confidentiality: "public" };
+    let document = sown.sow(&owner).await;
+    let [endpoint, job, answer] = std::array::from_fn(|_| Uuid::now_v7());
     let hash = Uuid::now_v7().as_bytes().repeat(2);
     let statements = [
         "INSERT INTO docket.webhook_endpoints (tenant_id, id, name, url, event_types, enabled, created_at, updated_at)
@@ -23,19 +26,6 @@ pub async fn sow(stage: &Stage, tenant: usize, case: &str, mark: &str) -> Vec<(&
          WHERE sequence = 1",
         "INSERT INTO docket.jobs (tenant_id, id, kind, payload, priority, lane, run_at, requested_by, created_at)
          SELECT tenant, job, 'probe', json_build_object('note', mark), 3, 3, now() + interval '1 day', admin, now() FROM given",
-        "INSERT INTO docket.collections (tenant_id, id, name, chunking_strategy, chunk_size, chunk_overlap, created_by, created_at)
-         SELECT tenant, document, mark, 'recursive', 400, 0, admin, now() FROM given",
-        "INSERT INTO docket.evidence_blobs (tenant_id, sha256, size_bytes, media_type, created_at)
-         SELECT tenant, hash, 1, 'text/plain', now() FROM given",
-        "INSERT INTO docket.documents (tenant_id, id, collection_id, title, source, media_type, sha256, size_bytes,
-             confidentiality, status, version, generation, chunk_count, created_by, created_at, updated_at)
-         SELECT tenant, document, document, mark, mark, 'text/plain', hash, 1, 'public', 'ready', 1, 1, 1, admin, now(), now()
-         FROM given",
-        "INSERT INTO docket.document_texts (tenant_id, document_id, generation, text, page_starts)
-         SELECT tenant, document, 1, mark, '{}' FROM given",
-        "INSERT INTO docket.chunks (tenant_id, id, document_id, collection_id, generation, ordinal, text, heading_path,
-             char_start, char_end, token_count, content_sha256, confidentiality, created_by)
-         SELECT tenant, answer, document, document, 1, 0, mark, '{}', 0, length(mark), 5, hash, 'public', admin FROM given",
         "INSERT INTO docket.answers (tenant_id, id, principal_id, fingerprint, state, lease_until, question, body,
              confidentiality, document_ids, created_at, finished_at)
          SELECT tenant, answer, asker, hash, 'done', now(), mark, json_build_object('text', mark), 'public',
