@@ -223,7 +223,7 @@ check-format: $(VENV)/.dev
 	@$(STEP) ruff-format $(BIN)/ruff format --check
 
 test-rust: $(VENV)/.runtime $(VENV)/.models
-	@$(STEP) test-rust cargo test --workspace --all-targets --locked --no-fail-fast
+	@$(STEP) test-rust $(PYTHON) scripts/test_rust.py --workspace --all-targets --locked
 	@$(STEP) test-docs cargo test --workspace --doc --locked
 
 test-python: $(VENV)/.runtime $(VENV)/.models $(VENV)/.dev

@@ -18,7 +18,7 @@ verdict=ok
 seconds=$((SECONDS - started))
 if [ "$verdict" = ok ]; then
   # The lines by which test runners and checkers sum themselves up.
-  closing=$(grep -aE '^ *(Running |Doc-tests )|^test result|[0-9]+ (passed|failed|skipped|errors?)[ ,]|^(All checks|advisories|bans|licenses|skipped)|already formatted' "$log" || true)
+  closing=$(grep -aE '^ *(Running |Doc-tests )|^test result|[0-9]+ (passed|failed|skipped|errors?)[ ,]|^(All checks|advisories|bans|licenses|skipped)|already formatted|^unsteady: ' "$log" || true)
   printf '%s\n' "${closing:+$closing
 }= $name: ok in $seconds s"
 else
