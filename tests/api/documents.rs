@@ -38,7 +38,8 @@ async fn the_document_names_every_state_and_every_command_of_the_table() {
     let states: BTreeSet<_> = states.as_array().unwrap().iter().map(|name| name.as_str().unwrap()).collect();
     assert_eq!(states, State::ALL.iter().map(|state| state.as_str()).collect());
     let shapes = document["components"]["schemas"]["Transition"]["oneOf"].as_array().unwrap();
-    let commands: Vec<_> = shapes.iter().map(|shape| shape["title"].as_str().unwrap()).collect();
+    let name = |shape: &Value| shape["properties"]["command"]["enum"][0].as_str().unwrap().to_owned();
+    let commands: Vec<_> = shapes.iter().map(name).collect();
     assert_eq!(commands, Command::ALL.iter().map(|command| command.as_str()).collect::<Vec<_>>());
 }
 

@@ -177,3 +177,63 @@ async fn a_repeated_deletion_gets_the_first_answer_and_a_stranger_404() {
         .unwrap();
     assert_eq!(records, 1);
 }
+
+/// The operations that the document says take a key in any case.
+async fn keyed_operations(app: &TestApp) -> Vec<(Method, String, bool)> {
+    let document = Answer::of(app.client.get(format!("{}/openapi.json", app.url))).await.json();
+    let mut operations = Vec::new();
+    for (path, methods) in document["paths"].as_object().unwrap() {
+        for (method, operation) in methods.as_object().unwrap() {
+            let parameters = operation["parameters"].as_array().cloned().unwrap_or_default();
+            if parameters.iter().any(|one| one["name"] == "Idempotency-Key" && one["required"] == true) {
+                let is_file = operation["requestBody"]["content"].get("multipart/form-data").is_some();
+                operations.push((method.to_uppercase().parse().unwrap(), path.clone(), is_file));
+            }
+        }
+    }
+    operations
+}
+
+#[tokio::test]
+async fn every_operation_that_takes_a_key_is_refused_without_one_and_writes_nothing() {
+    let app = TestApp::start().await;
+    let case = app.draft().await;
+    // Denials of roles leave audit records.
+    let written = async || {
+        let (cases, _, events, keys) = rows(&app).await;
+        (cases, events, keys)
+    };
+    let before = written().await;
+    let operations = keyed_operations(&app).await;
+    assert!(operations.len() >= 20, "{operations:?}");
+    let mut others = Vec::new();
+    for (method, template, is_file) in operations {
+        let id = if template.starts_with("/v1/cases") {
+            case["id"].as_str().unwrap()
+        } else {
+            "00000000-0000-7000-8000-000000000001"
+        };
+        let path = ["{id}", "{destination_id}", "{case_id}"]
+            .iter()
+            .fold(template.clone(), |path, name| path.replace(name, id));
+        let mut slugs = Vec::new();
+        let keys = [app.key(Role::Admin), app.key(Role::Supervisor), &app.operator_key];
+        for key in keys {
+            let request = app.request(method.clone(), &path, key).header("if-match", "\"v1\"");
+            let request = if is_file { with_file(request) } else { request.json(&json!({})) };
+            slugs.push(Answer::of(request).await.json()["type"].to_string());
+        }
+        if !slugs.iter().any(|slug| slug.contains("idempotency-key-missing")) {
+            others.push(format!("{method} {template}: {slugs:?}"));
+        }
+    }
+    assert_eq!(others, Vec::<String>::new());
+    assert_eq!(written().await, before);
+}
+
+fn with_file(request: reqwest::RequestBuilder) -> reqwest::RequestBuilder {
+    let part = "Content-Disposition: form-data; name=\"file\"; filename=\"rule.md\"\r\nContent-Type: text/markdown";
+    request
+        .header("content-type", "multipart/form-data; boundary=b")
+        .body(format!("--b\r\n{part}\r\n\r\n# Rule\r\n--b--\r\n"))
+}

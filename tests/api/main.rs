@@ -29,6 +29,7 @@ mod event_feed;
 mod event_stream;
 mod evidence;
 mod evidence_in_s3;
+mod generated_client;
 mod idempotency;
 mod isolation;
 mod jobs;

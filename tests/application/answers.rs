@@ -190,7 +190,7 @@ fn question(text: &str) -> Question {
 
 impl Bench {
     async fn ask(&self, caller: Caller, key: &str, text: &str) -> Result<Answered, UseCaseError> {
-        answer_question(&self.answering, caller, Some(&claim(key, 1)), question(text)).await
+        answer_question(&self.answering, caller, Some(&claim(key, 1)), Ok(question(text))).await
     }
 
     async fn answer(&self, key: &str, text: &str) -> Result<Answer, UseCaseError> {
@@ -262,9 +262,9 @@ async fn the_same_key_gives_the_same_bytes_and_asks_no_model_again() {
     assert_eq!(body, serde_json::to_string(&answer).unwrap());
     assert_eq!(bench.model.asked.load(Ordering::SeqCst), 1);
     let other =
-        answer_question(&bench.answering, caseworker(), Some(&claim("k1", 2)), question("Something else?")).await;
+        answer_question(&bench.answering, caseworker(), Some(&claim("k1", 2)), Ok(question("Something else?"))).await;
     assert!(matches!(other, Err(UseCaseError::KeyReused)));
-    let keyless = answer_question(&bench.answering, caseworker(), None, question(ASKS)).await;
+    let keyless = answer_question(&bench.answering, caseworker(), None, Ok(question(ASKS))).await;
     assert!(matches!(keyless, Err(UseCaseError::KeyMissing)));
     assert_eq!(bench.spending().await, (COST, 0));
 }

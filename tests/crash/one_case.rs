@@ -1,10 +1,11 @@
-//! R8: many clients throw commands at one case. Successes are versions, and the trail replays on the transition table.
+//! R8: many clients throw commands at one case. Successes are versions, the trail replays on the transition table, and the
+//! table explains every refusal.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 
 use docket_domain::audit::{AuditRecord, Outcome};
-use docket_domain::case::transitions::find;
+use docket_domain::case::transitions::{find, roles_allowing};
 use docket_domain::case::{Command, State};
 use docket_domain::principal::Role;
 use http::Method;
@@ -51,8 +52,31 @@ struct Score {
     wanted: AtomicU64,
     begun: AtomicU64,
     successes: AtomicU64,
-    refusals: AtomicU64,
     stale: AtomicU64,
+    refused: Mutex<Vec<Refused>>,
+}
+
+/// An answer that was neither a success nor 412.
+#[derive(Debug)]
+struct Refused {
+    /// The version it was judged on.
+    version: u64,
+    command: Command,
+    role: Role,
+    status: u16,
+}
+
+impl Refused {
+    /// Whether the table refuses this, too: no row is 409; another's row is 403; guards may say any of them.
+    fn is_right(&self, state: State) -> bool {
+        let nowhere = !roles_allowing(self.command).any(|role| role == self.role);
+        match find(state, self.command) {
+            _ if nowhere => self.status == 403,
+            None => self.status == 409,
+            Some(row) if !row.roles.has(self.role) => self.status == 403,
+            Some(row) => !row.guards.is_empty() && matches!(self.status, 403 | 409 | 422),
+        }
+    }
 }
 
 impl Score {
@@ -94,12 +118,18 @@ async fn successes_on_one_case_are_versions_and_every_step_is_in_the_table() {
         format!("{successes} successes took the case from version 1 to {version}")
     });
     let records = audit_records(&owner, &findings).await;
-    let illegal = replay_on_table(&findings, records.iter().filter(|record| record.chain_id == id));
+    let (states, illegal) = replay_on_table(&findings, records.iter().filter(|record| record.chain_id == id));
+    let refused = score.refused.lock().unwrap();
+    for refusal in refused.iter() {
+        let state = usize::try_from(refusal.version).ok().and_then(|version| states.get(version - 1));
+        findings
+            .expect(state.is_some_and(|state| refusal.is_right(*state)), || format!("wrong in {state:?}: {refusal:?}"));
+    }
     println!(
         "R8 seed {seed}: {CLIENTS} clients, {steps} steps on one case; version {version} after {successes} successes, {} stale, {} \
          refused; {}",
         score.stale.load(Ordering::Relaxed),
-        score.refusals.load(Ordering::Relaxed),
+        refused.len(),
         bounded(illegal, "illegal transitions", usize::try_from(successes).unwrap()),
     );
     let lost = (successes + 1).saturating_sub(version);
@@ -128,27 +158,30 @@ async fn run(clients: (Client, Tenant, String, String), score: Arc<Score>, mut r
         let Some(answer) = client.deliver(&request).await else { return };
         let body = answer.json();
         let seen = body["version"].as_u64().or_else(|| body["current_version"].as_u64());
-        let counter = match answer.status {
+        match answer.status {
             200 => {
                 client.findings.expect(seen == Some(version + 1), || {
                     format!("{command} on version {version} was answered with version {seen:?}")
                 });
-                &score.successes
+                score.successes.fetch_add(1, Ordering::Relaxed);
             }
-            412 => &score.stale,
-            403 | 404 | 409 | 422 => &score.refusals,
+            412 => drop(score.stale.fetch_add(1, Ordering::Relaxed)),
+            status @ (403 | 409 | 422) => {
+                score.refused.lock().unwrap().push(Refused { version, command, role, status });
+            }
             status => return client.findings.add(format!("{command} was answered {status} {}", answer.text)),
-        };
-        counter.fetch_add(1, Ordering::Relaxed);
+        }
         if let Some(seen) = seen {
             score.version.fetch_max(seen, Ordering::Relaxed);
         }
     }
 }
 
-/// Walks the allowed changes of the trail along the transition table; how many steps it does not have.
-fn replay_on_table<'a>(findings: &Findings, records: impl Iterator<Item = &'a AuditRecord>) -> usize {
+/// Walks the allowed changes of the trail along the transition table: the state of each version, and how many steps the
+/// table does not have.
+fn replay_on_table<'a>(findings: &Findings, records: impl Iterator<Item = &'a AuditRecord>) -> (Vec<State>, usize) {
     let (mut state, mut illegal) = (State::Draft, 0);
+    let mut states = vec![state];
     for record in records.filter(|record| record.outcome == Outcome::Allowed && record.after.is_some()) {
         if record.action == "case.create" {
             continue;
@@ -165,8 +198,9 @@ fn replay_on_table<'a>(findings: &Findings, records: impl Iterator<Item = &'a Au
             findings.add(format!("record {}: {} from {state} to {:?}", record.seq, record.action, record.states.to));
         }
         state = record.states.to.unwrap_or(state);
+        states.push(state);
     }
-    illegal
+    (states, illegal)
 }
 
 async fn create(client: &Client, tenant: &Tenant, marker: &str) -> String {

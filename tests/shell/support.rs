@@ -27,6 +27,9 @@ pub const TRACEPARENT: &str = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba90
 /// Requests at once in these tests.
 pub const MAX_IN_FLIGHT: usize = 4;
 
+/// Connections at once in these tests.
+pub const MAX_CONNECTIONS: usize = 64;
+
 /// A running server.
 pub struct Server {
     pub address: SocketAddr,
@@ -80,7 +83,7 @@ impl Server {
             trusted_proxies: Vec::new(),
         };
         let server = ServerSettings {
-            max_connections: 64,
+            max_connections: MAX_CONNECTIONS,
             head_timeout: Duration::from_millis(500),
             keep_alive_timeout: Duration::from_millis(1_500),
             shutdown_grace: Duration::from_secs(1),

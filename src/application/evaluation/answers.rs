@@ -129,7 +129,8 @@ impl AnswerEvaluation<'_> {
         let claim = Claim { key, fingerprint: Fingerprint([0; 32]) };
         let asked = Question { text: question.question.clone(), collection: None };
         let cut = || UseCaseError::Store(StoreError::internal("the answer ended without an end"));
-        let Answered::Events(mut events) = answer_question(self.answering, caller.clone(), Some(&claim), asked).await?
+        let Answered::Events(mut events) =
+            answer_question(self.answering, caller.clone(), Some(&claim), Ok(asked)).await?
         else {
             return Err(cut());
         };

@@ -53,15 +53,16 @@ pub enum Answered {
     Events(mpsc::Receiver<Result<AnswerEvent, UseCaseError>>),
 }
 
-/// Starts answering.
+/// Starts answering. What was wrong with the question is told only to those who may ask, and named their operation.
 pub async fn answer_question(
     answering: &Answering,
     caller: Caller,
     claim: Option<&Claim>,
-    question: Question,
+    question: Result<Question, Vec<Invalid>>,
 ) -> Result<Answered, UseCaseError> {
     caller.require_scope(Scope::KnowledgeRead)?;
     let claim = claim.ok_or(UseCaseError::KeyMissing)?;
+    let question = question.map_err(UseCaseError::Invalid)?;
     if content_words(&question.text).is_empty() {
         return Err(UseCaseError::Invalid(vec![Invalid::new(
             "/question",

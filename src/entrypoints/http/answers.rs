@@ -45,7 +45,7 @@ pub async fn post_answer(
     body: JsonBody,
 ) -> Result<Response, Problem> {
     let claim = headers.claim(&body.canonical);
-    let question = read_question(body.value).map_err(UseCaseError::Invalid)?;
+    let question = read_question(body.value);
     let accept = accept.get(ACCEPT).and_then(|value| value.to_str().ok()).unwrap_or_default();
     let streams = accept.split(',').any(|part| part.trim().starts_with("text/event-stream"));
     let answered = answer_question(&state.answering, caller, claim.as_ref(), question).await?;

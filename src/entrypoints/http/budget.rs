@@ -38,7 +38,7 @@ impl From<&TenantBudget> for BudgetBody {
     }
 }
 
-/// What a client sends to set the budget. Read by [`monthly_nanos`]; this type only documents it.
+/// What a client sends to set the budget.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 #[allow(dead_code, reason = "documents the form for OpenAPI")]

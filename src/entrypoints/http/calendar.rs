@@ -65,7 +65,7 @@ impl From<&TenantCalendar> for CalendarBody {
     }
 }
 
-/// What a client sends to set the calendar, as a whole. Read by [`days_off`]; this type only documents it.
+/// What a client sends to set the calendar, as a whole.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 #[allow(dead_code, reason = "documents the form for OpenAPI")]

@@ -125,7 +125,7 @@ impl<'a> CaseBody<'a> {
     }
 }
 
-/// What a client sends to create a case. Read by [`new_case`]; this type only documents it.
+/// What a client sends to create a case.
 #[derive(serde::Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 #[allow(dead_code, reason = "documents the form for OpenAPI")]
@@ -152,7 +152,7 @@ pub struct CreateCase {
     #[schema(schema_with = confidentiality_schema)]
     confidentiality: Option<String>,
     /// Flat, at most 64 members and 16 KiB.
-    #[schema(value_type = Object, nullable)]
+    #[schema(value_type = Option<Object>)]
     attributes: Option<Map<String, Value>>,
 }
 
@@ -173,7 +173,7 @@ pub fn new_case(body: Value) -> Result<NewCase, Vec<Invalid>> {
     Ok(new)
 }
 
-/// What a client sends to change a case; absent members stay as they are. Read by [`case_changes`].
+/// What a client sends to change a case; absent members stay as they are.
 #[derive(serde::Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 #[allow(dead_code, reason = "documents the form for OpenAPI")]
@@ -200,7 +200,7 @@ pub struct PatchCase {
     #[schema(nullable)]
     legal_hold: Option<bool>,
     /// Replaces all further fields.
-    #[schema(value_type = Object, nullable)]
+    #[schema(value_type = Option<Object>)]
     attributes: Option<Map<String, Value>>,
 }
 

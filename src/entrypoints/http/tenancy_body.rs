@@ -157,7 +157,7 @@ pub struct CreatedKeyBody {
     pub secret_shown_once: bool,
 }
 
-/// What a client sends to create a tenant. Read by [`new_tenant`]; this type only documents it.
+/// What a client sends to create a tenant.
 #[derive(serde::Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 #[allow(dead_code, reason = "documents the form for OpenAPI")]

@@ -121,7 +121,7 @@ impl ToSchema for TransitionBody {
 
 fn shape(command: Command) -> ObjectBuilder {
     let object = ObjectBuilder::new()
-        .title(Some(command.as_str()))
+        .title(Some(title(command)))
         .property("command", names_schema(std::iter::once(command.as_str())))
         .required("command")
         .additional_properties(Some(AdditionalProperties::<Schema>::FreeForm(false)));
@@ -129,6 +129,12 @@ fn shape(command: Command) -> ObjectBuilder {
         .into_iter()
         .fold(object, |object, member| object.property(member, member_schema(member)).required(member));
     optional_members(command).iter().fold(object, |object, member| object.property(*member, member_schema(member)))
+}
+
+/// A name of its own among all schemas of the document: generated clients make it the name of a type.
+fn title(command: Command) -> String {
+    let words = command.as_str().split('_').map(|word| word[..1].to_uppercase() + &word[1..]);
+    words.chain(std::iter::once("Command".to_owned())).collect()
 }
 
 fn member_schema(member: &str) -> ObjectBuilder {
