@@ -142,6 +142,7 @@ crash: doctor $(VENV)/.runtime $(VENV)/.dev ## Kill, cut, race and abuse the ser
 	  DOCKET_CRASH_SENDS=$${DOCKET_CRASH_SENDS:-40} DOCKET_CRASH_STEPS=$${DOCKET_CRASH_STEPS:-1000000} \
 	  DOCKET_CRASH_JOBS=$${DOCKET_CRASH_JOBS:-100000} DOCKET_CRASH_FREEZES=$${DOCKET_CRASH_FREEZES:-100} \
 	  DOCKET_CRASH_CLOCK_JOBS=$${DOCKET_CRASH_CLOCK_JOBS:-5000} DOCKET_CRASH_TERMS=$${DOCKET_CRASH_TERMS:-50} \
+	  DOCKET_CRASH_UPLOADS=$${DOCKET_CRASH_UPLOADS:-100} \
 	  DOCKET_CRASH_REQUESTS=$${DOCKET_CRASH_REQUESTS:-10000} DOCKET_CRASH_ROUNDS=$${DOCKET_CRASH_ROUNDS:-15} \
 	  DOCKET_CRASH_PROBES=$${DOCKET_CRASH_PROBES:-10000} DOCKET_CRASH_ANSWERS=$${DOCKET_CRASH_ANSWERS:-20000} \
 	  DOCKET_CRASH_PENDING=$${DOCKET_CRASH_PENDING:-1000000} DOCKET_CRASH_STREAM_STOPS=$${DOCKET_CRASH_STREAM_STOPS:-50} \
@@ -177,6 +178,10 @@ dashboards: ## Write the dashboards anew from scripts/dashboards.py
 .PHONY: dashboards-test
 dashboards-test: doctor $(VENV)/.runtime $(VENV)/.models $(VENV)/.dev $(if $(DOCKET),,release) ## Ask a real Prometheus for every panel and rule (needs prometheus, nats-server; DOCKET: a program that is built already)
 	@DOCKET=$${DOCKET:-$(TARGET)/release/docket} $(BIN)/python scripts/dashboards_test.py
+
+.PHONY: alerts-test
+alerts-test: doctor $(VENV)/.runtime $(VENV)/.dev $(if $(DOCKET),,release) ## Break things until Alertmanager tells somebody (needs prometheus, prometheus-alertmanager, nats-server; ten minutes)
+	@DOCKET=$${DOCKET:-$(TARGET)/release/docket} $(BIN)/python scripts/alerts_test.py
 
 .PHONY: compose-test
 compose-test: $(VENV)/.runtime $(VENV)/.dev compose-tools ## Bring up docker-compose.yml, load it, kill a gateway, take it down (DOCKET_BINARY: packs it instead of compiling)

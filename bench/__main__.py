@@ -10,7 +10,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from bench import bulk, explain, jobs, lists, relay, writes
+from bench import bulk, explain, jobs, lists, relay, tracing, writes
 from bench.database import Database
 from bench.report import Report
 from bench.service import docket
@@ -65,6 +65,7 @@ def run(directory: Path, cases: int, *, quick: bool) -> int:
         jobs.measure(report, Database.of(data_dir), data_dir, quick=quick)
     relay.measure(report, directory, quick=quick)
     bulk.measure(report, directory, quick=quick)
+    tracing.measure(report, directory, quick=quick)
     command = "python -m bench --quick" if quick else "make bench"
     reached = report.write(command, cases)
     print("bench-report.json, docs/performance.md written" + ("" if reached else "; some targets were missed"))

@@ -37,3 +37,4 @@ mod support;
 mod takeover;
 mod tenant_matrix;
 mod terminated;
+mod upload_killed;

@@ -16,7 +16,7 @@ from dashboards_test import SILENT, of_panels, of_rules
 from stack import images
 from stack.bring_up import OF_DOCKET, is_well
 from stack.client import Client
-from stack.monitored import write_configuration
+from stack.monitored import ALERTMANAGER, write_alertmanager, write_configuration
 from stack.traffic import Ledger
 
 PROJECT = Path(__file__).resolve().parents[2]
@@ -70,13 +70,22 @@ def test_the_silent_queries_are_queries_of_the_dashboards_and_rules_with_a_reaso
 
 
 def test_the_fast_prometheus_has_the_rules_of_the_real_one(tmp_path: Path) -> None:
-    written = write_configuration(tmp_path, {"docket": "127.0.0.1:1"})
+    written = write_configuration(tmp_path, {"docket": "127.0.0.1:1"}, "127.0.0.1:2")
     assert "rules/*.yml" in written.read_text(encoding="utf-8")
     for path in (PROJECT / "deploy" / "prometheus" / "rules").glob("*.yml"):
         real, fast = (
             yaml.safe_load(p.read_text(encoding="utf-8"))["groups"] for p in (path, tmp_path / "rules" / path.name)
         )
         assert [group["rules"] for group in real] == [group["rules"] for group in fast]
+
+
+def test_the_quick_alertmanager_has_the_routes_of_the_real_one_and_somebody_to_tell(tmp_path: Path) -> None:
+    written = yaml.safe_load(write_alertmanager(tmp_path, "http://127.0.0.1:1").read_text(encoding="utf-8"))
+    real = yaml.safe_load(ALERTMANAGER.read_text(encoding="utf-8"))
+    assert written["inhibit_rules"] == real["inhibit_rules"]
+    matchers = [[route.get("matchers") for route in one["route"]["routes"]] for one in (written, real)]
+    assert matchers[0] == matchers[1]
+    assert all(one["webhook_configs"] for one in written["receivers"])
 
 
 def test_a_write_is_sent_again_under_the_same_key_until_it_is_answered() -> None:
