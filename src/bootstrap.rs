@@ -7,6 +7,7 @@ mod models;
 mod outside;
 mod plugins;
 pub mod retrieval;
+mod shutdown;
 mod tokens;
 mod worker;
 
@@ -55,6 +56,7 @@ use retrieval::Words;
 use tokens::Issuer;
 
 pub use plugins::{plugin_worker, plugins};
+pub use shutdown::Shutdown;
 pub use worker::ingest_service;
 
 /// How long a start waits for the index of words at most.
@@ -244,8 +246,8 @@ pub async fn database(config: &Config) -> anyhow::Result<OpenDatabase> {
     open(&settings).await.context("cannot open the database")
 }
 
-/// Builds the service from `config` and runs it until `shutdown` is cancelled and the requests in flight have finished.
-pub async fn serve(config: Config, shutdown: CancellationToken) -> anyhow::Result<()> {
+/// Builds the service from `config` and runs it until `shutdown` is carried out and the requests in flight have finished.
+pub async fn serve(config: Config, shutdown: Shutdown) -> anyhow::Result<()> {
     let bind = config.server.bind;
     let listener = TcpListener::bind(bind).await.with_context(|| format!("cannot listen on {bind} (server.bind)"))?;
     let database = database(&config).await?;
@@ -259,8 +261,9 @@ pub async fn run(
     mut config: Config,
     parts: Parts,
     listener: TcpListener,
-    shutdown: CancellationToken,
+    shutdown: impl Into<Shutdown>,
 ) -> anyhow::Result<()> {
+    let Shutdown { begun, closing } = shutdown.into();
     // Port 0 takes a free one; links must name the real one.
     config.server.bind = listener.local_addr()?;
     let upkeep = tokio::spawn(telemetry::metrics::upkeep());
@@ -277,21 +280,21 @@ pub async fn run(
     let required = config.plugins.required;
     probes.push(Arc::new(PluginProbe { pool: parts.plugin_pool(&config), required }));
     let warming = parts.warm_up(&config);
-    let health = HealthBoard::new(probes, shutdown.clone());
+    let health = HealthBoard::new(probes, begun.clone());
     let mut router = health.routes().merge(metrics::routes());
     let mut upkeep_of_api = Vec::new();
     if config.server.role.serves_api() {
-        let state = parts.api_state(&config, issuer.as_ref(), shutdown.clone())?;
+        let state = parts.api_state(&config, issuer.as_ref(), closing.clone())?;
         upkeep_of_api.push(tokio::spawn(forget_quiet_clients(state.clone())));
-        upkeep_of_api.push(tokio::spawn(parts.follow_passages(&config, shutdown.clone())));
+        upkeep_of_api.push(tokio::spawn(parts.follow_passages(&config, closing.clone())));
         upkeep_of_api.extend(issuer.map(|issuer| tokio::spawn(issuer.keep_keys())));
         let (api, document) = router::api(state);
         router = router.merge(api).merge(problem_pages::routes()).merge(docs::routes(document, &config.public_url()));
     }
     let shell = Shell::new(ShellSettings::from(&config), parts.clock.clone());
     // A server that fails stops the background work, too; background work that fails is started again.
-    let stop_work = shutdown.child_token();
-    worker::announce(&parts, &config, &stop_work);
+    let (stop_work, stop_hints) = (begun.child_token(), closing.child_token());
+    worker::announce(&parts, &config, &stop_hints);
     let working = tokio::spawn(worker.run(stop_work.clone(), worker::grace(&config)));
     if config.server.role.serves_api() {
         parts.words_are_ready(FIRST_INDEX).await;
@@ -301,8 +304,9 @@ pub async fn run(
     // Watched from here on: what was not ready while the service started would be shown as down for a moment.
     let watch = tokio::spawn(watch(health.clone(), parts.pool.clone(), config.data_dir.clone()));
     tracing::info!(url = config.public_url(), "listening");
-    let served = server::serve(listener, wrap(router, shell), (&config.server).into(), shutdown).await;
+    let served = server::serve(listener, wrap(router, shell), (&config.server).into(), closing).await;
     stop_work.cancel();
+    stop_hints.cancel();
     working.await.context("the worker panicked")?;
     upkeep.abort();
     pool_gauges.abort();

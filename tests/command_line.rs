@@ -11,6 +11,8 @@ mod jobs;
 mod outbox;
 #[path = "support/receiver.rs"]
 mod receiver;
+#[path = "command_line/sinks.rs"]
+mod sinks;
 #[path = "command_line/tenancy.rs"]
 mod tenancy;
 

@@ -1,9 +1,11 @@
 //! A database with a running service beside it, for the commands that work on both.
 
 use std::process::{Command, Output};
+use std::sync::Arc;
 use std::time::Duration;
 
 use docket::adapters::postgres::{self, pool::PoolSettings};
+use docket::application::ports::EventSink;
 use docket::bootstrap::{self, Parts};
 use docket::config::{Config, Sources, load};
 use serde_json::Value;
@@ -27,6 +29,11 @@ impl Ground {
 
     /// With a changed configuration of the service.
     pub async fn new_with(change: impl FnOnce(&mut Config)) -> Self {
+        Self::with_sinks(Vec::new(), change).await
+    }
+
+    /// With these sinks and a changed configuration of the service.
+    pub async fn with_sinks(sinks: Vec<Arc<dyn EventSink>>, change: impl FnOnce(&mut Config)) -> Self {
         let database = TestDatabase::new().await;
         let directory = tempfile::tempdir().unwrap();
         let mut config = load(&Sources::default()).unwrap().config;
@@ -43,7 +50,8 @@ impl Ground {
             acquire_timeout: Duration::from_secs(5),
             statement_timeout: Duration::from_secs(15),
         };
-        let parts = Parts::from_pool(postgres::connect(&settings).await.unwrap());
+        let mut parts = Parts::from_pool(postgres::connect(&settings).await.unwrap());
+        parts.sinks = sinks;
         let shutdown = CancellationToken::new();
         tokio::spawn(bootstrap::run(config, parts, listener, shutdown.clone()));
         Self { database, url, directory, shutdown }

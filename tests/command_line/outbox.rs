@@ -83,13 +83,13 @@ impl Trouble {
     }
 }
 
-async fn key(ground: &Ground, role: &str) -> String {
+pub async fn key(ground: &Ground, role: &str) -> String {
     let (key, _) =
         ground.ok(&["keys", "create", "--tenant", "rail", "--role", role, "--name", role, "--secret-only"]).await;
     key.trim().to_owned()
 }
 
-async fn post(ground: &Ground, path: &str, key: &str, body: &Value) -> Value {
+pub async fn post(ground: &Ground, path: &str, key: &str, body: &Value) -> Value {
     let request = reqwest::Client::new().post(format!("{}{path}", ground.url)).bearer_auth(key);
     let answer = request.header("idempotency-key", Uuid::new_v4().to_string()).json(body).send().await.unwrap();
     assert_eq!(answer.status(), 201);

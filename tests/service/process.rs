@@ -63,8 +63,18 @@ impl Service {
 
     /// SIGINT, as Ctrl-C sends it; the exit code.
     pub fn interrupt(&mut self) -> Option<i32> {
-        let sent = Command::new("kill").args(["-INT", &self.child.id().to_string()]).status().unwrap();
+        self.signal("-INT");
+        self.ended()
+    }
+
+    /// Sends a signal and waits for nothing.
+    pub fn signal(&self, signal: &str) {
+        let sent = Command::new("kill").args([signal, &self.child.id().to_string()]).status().unwrap();
         assert!(sent.success());
+    }
+
+    /// Waits for the process's end; the exit code.
+    pub fn ended(&mut self) -> Option<i32> {
         self.child.wait().unwrap().code()
     }
 

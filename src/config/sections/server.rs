@@ -57,7 +57,11 @@ section! {
         max_body_bytes: usize = "1048576", Rule::Integer { min: 1_024, max: 1_073_741_824 };
         /// Largest request body of an evidence upload, in bytes.
         max_upload_bytes: usize = "52428800", Rule::Integer { min: 1_024, max: 10_737_418_240 };
-        /// Time for requests and jobs in flight to finish after SIGTERM or Ctrl-C, in milliseconds.
+        /// Time after SIGTERM or Ctrl-C during which /readyz answers 503 and requests are still served, in milliseconds; longer
+        /// than a load balancer needs to notice. No job and no delivery begins meanwhile. 0: new connections are refused at once.
+        drain_delay_ms: u64 = "0", Rule::Integer { min: 0, max: 60_000 };
+        /// Time for requests and jobs in flight to finish, in milliseconds: for jobs after SIGTERM or Ctrl-C, for requests after
+        /// `drain_delay_ms`.
         shutdown_grace_ms: u64 = "10000", Rule::Integer { min: 0, max: 600_000 };
         /// Proxies whose X-Forwarded-For is believed, as addresses or CIDR networks.
         trusted_proxies: Vec<Network> = "[]", Rule::Networks;

@@ -5,6 +5,7 @@ use std::io::Write;
 use std::net::SocketAddr;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
+use std::time::Duration;
 
 use console::style;
 use docket_domain::principal::Role;
@@ -12,12 +13,12 @@ use serde::{Deserialize, Serialize};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
-use super::serve::cancel_on_signal;
+use super::serve::{drain_delay, stop_on_signal};
 use super::{Failure, demo_documents, register};
 use crate::application::demo::seed_demo::{SeededTenant, seed_demo};
 use crate::application::demo::seed_documents::Missing;
 use crate::application::knowledge::library::Library;
-use crate::bootstrap::{self, Parts};
+use crate::bootstrap::{self, Parts, Shutdown};
 use crate::config::{Config, Loaded};
 
 const EXAMPLES: &str = "\
@@ -57,15 +58,15 @@ struct DemoFile {
 /// Seeds what is missing, prints how to begin, serves until told to stop.
 pub async fn run(args: Args, loaded: Loaded) -> Result<(), Failure> {
     let mut config = loaded.config;
-    let shutdown = CancellationToken::new();
-    tokio::spawn(cancel_on_signal(shutdown.clone()));
+    let shutdown = Shutdown::default();
+    tokio::spawn(stop_on_signal(shutdown.clone(), drain_delay(&config)));
     let bind = config.server.bind;
     let listener = TcpListener::bind(bind).await.map_err(|error| {
         Failure::new(format!("cannot listen on {bind}: {error}"))
             .with_hint("another service has this port; choose one with `docket --set server.bind=127.0.0.1:9000 demo`")
     })?;
     if args.register {
-        let address = start_register(&shutdown).await?;
+        let address = start_register(&shutdown.closing).await?;
         config.enrichment.url.get_or_insert(format!("http://{address}"));
     }
     let database = bootstrap::database(&config).await?;
@@ -74,9 +75,9 @@ pub async fn run(args: Args, loaded: Loaded) -> Result<(), Failure> {
     let outcome = match prepare(&config, &parts, &listener, (!args.no_documents).then_some(&library)).await {
         Ok(missing) => {
             // Beside the service, which reads them: nobody waits for documents to see cases.
-            let documents = tokio::spawn(demo_documents::bring(library, missing, shutdown.clone()));
+            let documents = tokio::spawn(demo_documents::bring(library, missing, shutdown.begun.clone()));
             let served = bootstrap::run(config, parts, listener, shutdown.clone()).await.map_err(Failure::from);
-            shutdown.cancel();
+            shutdown.begin(Duration::ZERO);
             documents.await.map_err(|error| Failure::new(error.to_string()))?;
             served
         }

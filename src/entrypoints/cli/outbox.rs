@@ -18,6 +18,7 @@ Examples:
   docket outbox show --tenant harbour-safety DESTINATION CASE
   docket outbox redrive --tenant harbour-safety             try everything again that was given up
   docket outbox redrive --tenant harbour-safety --destination 0190f3c2-...
+  docket outbox redrive --tenant harbour-safety --sink nats what the broker refused
   docket outbox skip --tenant harbour-safety DESTINATION CASE --event 0190f3c4-... --reason 'receiver agreed'
 
 Redriving and skipping are recorded in the tenant's audit trail, as acts of docket itself.";
@@ -43,6 +44,9 @@ enum What {
         /// Only of this endpoint or sink
         #[arg(long, value_name = "ID")]
         destination: Option<Uuid>,
+        /// Only of the sink of this name
+        #[arg(long, value_name = "NAME", conflicts_with = "destination")]
+        sink: Option<String>,
         /// At most this many lines
         #[arg(long, value_name = "NUMBER", default_value_t = 100)]
         limit: u32,
@@ -63,6 +67,9 @@ enum What {
         /// Only of this endpoint or sink
         #[arg(long, value_name = "ID")]
         destination: Option<Uuid>,
+        /// Only of the sink of this name
+        #[arg(long, value_name = "NAME", conflicts_with = "destination")]
+        sink: Option<String>,
         /// Only of this case
         #[arg(long, value_name = "ID")]
         case: Option<Uuid>,
@@ -106,9 +113,9 @@ async fn work(desk: Desk, what: What) -> Result<(), Failure> {
     let caller = desk.caller(tenant.id);
     let deliveries = desk.parts.delivery_desk(&desk.config, desk.tenancy.clone())?;
     match what {
-        What::List { dead, destination, limit, .. } => {
-            let filter =
-                LaneFilter { dead: dead.then_some(true), destination: destination.map(DestinationId), case_id: None };
+        What::List { dead, destination, sink, limit, .. } => {
+            let destination = chosen(destination, sink);
+            let filter = LaneFilter { dead: dead.then_some(true), destination, case_id: None };
             let lanes = deliveries.waiting(&caller, &filter, None, limit).await.map_err(failed)?;
             if as_json {
                 print_json(&json!(lanes));
@@ -122,8 +129,8 @@ async fn work(desk: Desk, what: What) -> Result<(), Failure> {
             let lane = deliveries.lane(&caller, DestinationId(destination), CaseId(case)).await.map_err(failed)?;
             print_json(&json!(lane));
         }
-        What::Redrive { destination, case, .. } => {
-            let (destination, case_id) = (destination.map(DestinationId), case.map(CaseId));
+        What::Redrive { destination, sink, case, .. } => {
+            let (destination, case_id) = (chosen(destination, sink), case.map(CaseId));
             let act = OutboxAct::Redrive(Ok(LaneFilter { dead: Some(true), destination, case_id }));
             let done = answer(deliveries.move_on(&caller, None, act, &JsonAnswer).await)?;
             announce(&desk, tenant.id).await;
@@ -138,6 +145,11 @@ async fn work(desk: Desk, what: What) -> Result<(), Failure> {
         }
     }
     Ok(())
+}
+
+/// The destination that was named, by its id or as a sink.
+fn chosen(destination: Option<Uuid>, sink: Option<String>) -> Option<DestinationId> {
+    destination.map(DestinationId).or_else(|| sink.map(|name| DestinationId::of_sink(&name)))
 }
 
 /// Tells the relays, which would otherwise find it at their next poll.

@@ -1,13 +1,14 @@
 //! `docket register`: a fictional company register for demonstrations, with a switch for bad days.
 
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use console::style;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 use super::Failure;
-use super::serve::cancel_on_signal;
+use super::serve::stop_on_signal;
 use crate::entrypoints::http::register::Register;
 
 const EXAMPLES: &str = "\
@@ -38,7 +39,7 @@ pub struct Args {
 /// Serves until told to stop.
 pub async fn run(args: Args) -> Result<(), Failure> {
     let stop = CancellationToken::new();
-    tokio::spawn(cancel_on_signal(stop.clone()));
+    tokio::spawn(stop_on_signal(stop.clone().into(), Duration::ZERO));
     let (register, listener) = open(args.bind).await?;
     println!("{} http://{}   Ctrl-C stops it", style("The company register is at").bold(), args.bind);
     register.serve(listener, stop).await.map_err(|error| Failure::new(error.to_string()))
