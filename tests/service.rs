@@ -5,6 +5,8 @@
 mod collector;
 #[path = "service/demo.rs"]
 mod demo;
+#[path = "service/drain.rs"]
+mod drain;
 #[path = "service/exposition.rs"]
 mod exposition;
 #[path = "service/hostile_labels.rs"]
@@ -19,7 +21,7 @@ mod receiver;
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
-use collector::{CLIENT, CONSUMER, Collector, ERROR, INTERNAL, PRODUCER, SERVER, attribute, status};
+use collector::{CLIENT, CONSUMER, Collector, ERROR, INTERNAL, PRODUCER, SERVER, attribute, is_linked, status};
 use docket::telemetry::catalogue;
 use process::Service;
 use receiver::{Manner, Receiver};
@@ -72,6 +74,8 @@ async fn one_trace_leads_from_the_request_through_the_sql_and_the_outbox_to_the_
         ("DOCKET_TELEMETRY__OTLP_ENDPOINT", collector.endpoint.as_str()),
         ("DOCKET_WEBHOOKS__ALLOWED_NETWORKS", "127.0.0.0/8"),
         ("DOCKET_WEBHOOKS__ALLOW_HTTP", "true"),
+        // A sink in the process; nobody answers there.
+        ("DOCKET_ENRICHMENT__URL", "http://127.0.0.1:9"),
     ];
     let mut service = Service::start(data.path(), &settings).await;
     let key = service.seed_key(&["reporter", "admin"]).await;
@@ -106,6 +110,11 @@ async fn one_trace_leads_from_the_request_through_the_sql_and_the_outbox_to_the_
     assert_eq!(attribute(sent, "messaging.message.id"), arrived[0].header("webhook-id"));
     let place = format!("00-{trace}-{}-01", hex::encode(&sent.span_id));
     assert_eq!(arrived[0].header("traceparent"), place, "the receiver goes on from here");
+    let batch = collector.batch("lanes", request).await;
+    assert_eq!(batch.kind, CONSUMER);
+    assert_ne!(batch.trace_id, request.trace_id, "a batch has many causes, so it is below none");
+    assert!(is_linked(sent, &batch.trace_id, &batch.span_id), "from the message one comes to what was sent with it");
+    collector.batch("enrichment", request).await;
     let job = found.named("job");
     assert_eq!((job.kind, status(job)), (CONSUMER, 0));
     assert!(found.is_below(job, found.named("POST /v1/jobs")));

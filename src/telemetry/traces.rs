@@ -12,6 +12,8 @@ use tracing_opentelemetry::OpenTelemetrySpanExt;
 use super::context::SpanId;
 use crate::config::Telemetry;
 
+/// Links of one span; the specification's own default, beyond which the exporter drops them.
+const LINKS: usize = 128;
 /// Spans that wait for the exporter at most; more are dropped, so that a dead collector costs no memory and no time.
 const QUEUE_SPANS: usize = 4_096;
 
@@ -47,9 +49,7 @@ pub fn adopt(span: &tracing::Span, parent: Option<SpanId>) -> SpanId {
         return made_up();
     }
     if let Some(parent) = parent {
-        let flags = if parent.sampled { TraceFlags::SAMPLED } else { TraceFlags::default() };
-        let (trace, caller) = (parent.trace_id.into(), parent.span_id.into());
-        let remote = SpanContext::new(trace, caller, flags, true, TraceState::default());
+        let remote = remote(parent);
         // Refused only when the span has begun already; then it keeps the trace that it has.
         let _ = span.set_parent(Context::new().with_remote_span_context(remote));
     }
@@ -62,5 +62,33 @@ pub fn adopt(span: &tracing::Span, parent: Option<SpanId>) -> SpanId {
         trace_id: u128::from_be_bytes(place.trace_id().to_bytes()),
         span_id: u64::from_be_bytes(place.span_id().to_bytes()),
         sampled: place.is_sampled(),
+    }
+}
+
+fn remote(place: SpanId) -> SpanContext {
+    let flags = if place.sampled { TraceFlags::SAMPLED } else { TraceFlags::default() };
+    SpanContext::new(place.trace_id.into(), place.span_id.into(), flags, true, TraceState::default())
+}
+
+/// Links `span` to the causes of the work that it stands for: a batch has many and can be below none of them. Causes are read
+/// only when spans are exported; those whose traces nobody records are left out, and what is beyond 128, too.
+pub fn link_causes<'a>(span: &tracing::Span, traceparents: impl Iterator<Item = &'a str>) {
+    if span.is_disabled() {
+        return;
+    }
+    let causes = traceparents.filter_map(SpanId::parse).filter(|cause| cause.sampled);
+    for cause in causes.take(LINKS) {
+        span.add_link(remote(cause));
+    }
+}
+
+/// Links `span`, which has its cause as a parent, to the batch in which it is worked on: the span that the running task is in.
+pub fn link_batch(span: &tracing::Span) {
+    if span.is_disabled() {
+        return;
+    }
+    let batch = tracing::Span::current().context().span().span_context().clone();
+    if batch.is_valid() {
+        span.add_link(batch);
     }
 }

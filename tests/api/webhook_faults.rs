@@ -4,6 +4,7 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use docket_domain::principal::Role;
 use parking_lot::Mutex;
 use serde_json::json;
 use tokio::io::AsyncReadExt;
@@ -12,7 +13,7 @@ use tokio_rustls::TlsAcceptor;
 use tokio_rustls::rustls::ServerConfig;
 use tokio_rustls::rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
 
-use crate::receiver::Receiver;
+use crate::receiver::{Manner, Receiver};
 use crate::support::TestApp;
 use crate::webhooks::{attempts, local, register, settled_lane};
 
@@ -108,4 +109,32 @@ async fn a_name_that_leads_inside_after_it_was_checked_gets_nothing_and_is_tried
     }
     assert!(lookups.load(Ordering::SeqCst) >= 3, "it is looked up for every connection");
     assert_eq!(receiver.connections(), 0);
+}
+
+/// What a connection may take before it is closed: what the service reads, and what the kernel keeps for both sides.
+const TAKEN_AT_MOST: u64 = 24 << 20;
+
+#[tokio::test]
+async fn an_endpoint_that_pours_a_gigabyte_or_without_end_is_read_for_four_kilobytes_and_its_connection_is_closed() {
+    let (app, receiver) = (TestApp::start_with(local).await, Receiver::start().await);
+    let endpoint = register(&app, &receiver.url()).await;
+    let path = format!("/v1/webhooks/{}/test", endpoint["id"].as_str().unwrap());
+    for (manner, outcome) in
+        [(Manner::Floods, "delivered"), (Manner::Pours, "delivered"), (Manner::PoursHeaders, "outage")]
+    {
+        receiver.behave(manner.clone());
+        for _ in 0..3 {
+            let (_, before) = receiver.floods();
+            let line = app.post(&path, Role::Admin, &json!({})).await.json();
+            assert_eq!(line["outcome"], outcome, "{manner:?}: {line}");
+            assert!(line["detail"].as_str().unwrap().len() <= 1_000, "{manner:?}: {line}");
+            let began = std::time::Instant::now();
+            while receiver.floods().0 > 0 {
+                assert!(began.elapsed() < std::time::Duration::from_secs(20), "{manner:?}: the connection stays open");
+                tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+            }
+            let taken = receiver.floods().1 - before;
+            assert!(taken < TAKEN_AT_MOST, "{manner:?}: {taken} bytes were taken");
+        }
+    }
 }

@@ -39,6 +39,26 @@ impl Collector {
         Self { endpoint, spans }
     }
 
+    /// The first batch of the relay for `destination` that is linked to `cause`, once there is one.
+    pub async fn batch(&self, destination: &str, cause: &Span) -> Span {
+        let began = Instant::now();
+        loop {
+            let spans = self.spans.lock().clone();
+            let mut batches = spans.iter().filter(|span| {
+                span.name == "relay batch" && attribute(span, "messaging.destination.name") == destination
+            });
+            if let Some(span) = batches.find(|span| is_linked(span, &cause.trace_id, &cause.span_id)) {
+                return span.clone();
+            }
+            assert!(
+                began.elapsed() < Duration::from_secs(40),
+                "no batch for {destination} is linked to {}",
+                cause.name
+            );
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+    }
+
     /// The spans of a trace, once `complete` says that all are there; each then leads to `root` over its parents.
     pub async fn trace(&self, trace: &str, root: &str, complete: impl Fn(&Trace) -> bool) -> Trace {
         let began = Instant::now();
@@ -56,6 +76,11 @@ impl Collector {
             tokio::time::sleep(Duration::from_millis(100)).await;
         }
     }
+}
+
+/// Whether a span is linked to a place in another trace.
+pub fn is_linked(span: &Span, trace: &[u8], place: &[u8]) -> bool {
+    span.links.iter().any(|link| link.trace_id == trace && link.span_id == place)
 }
 
 /// The spans of one trace.

@@ -2,6 +2,7 @@
 #![allow(dead_code, reason = "not every test binary misbehaves in every way")]
 
 use std::collections::BTreeMap;
+use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -24,6 +25,10 @@ pub enum Manner {
     Drips,
     /// 200 and a gigabyte.
     Floods,
+    /// 200 and chunks without end.
+    Pours,
+    /// A head whose lines have no end.
+    PoursHeaders,
     /// The head itself at one byte a second.
     Crawls,
 }
@@ -55,6 +60,8 @@ pub struct Receiver {
     /// Cases whose events are answered in a way of their own.
     poison: Arc<Mutex<Vec<(String, Manner)>>>,
     connections: Arc<Mutex<u32>>,
+    /// Connections that are flooded at this moment, and the bytes that these and earlier ones took.
+    floods: Arc<Mutex<(u32, u64)>>,
 }
 
 impl Receiver {
@@ -70,6 +77,7 @@ impl Receiver {
             manner: Arc::new(Mutex::new(Manner::Says(204, "", ""))),
             poison: Arc::default(),
             connections: Arc::default(),
+            floods: Arc::default(),
         };
         let serving = receiver.clone();
         tokio::spawn(async move {
@@ -109,6 +117,31 @@ impl Receiver {
 
     pub fn connections(&self) -> u32 {
         *self.connections.lock()
+    }
+
+    /// Connections that are flooded at this moment, and the bytes that these and earlier ones took, those included that no
+    /// program read.
+    pub fn floods(&self) -> (u32, u64) {
+        *self.floods.lock()
+    }
+
+    /// Sends `start`, and `block` so many times, or until the other side closes.
+    async fn pour(&self, stream: &mut TcpStream, start: &[u8], block: &[u8], times: u64) -> io::Result<()> {
+        self.floods.lock().0 += 1;
+        let mut sent = stream.write_all(start).await;
+        let mut blocks = 0;
+        while sent.is_ok() && blocks < times {
+            let mut rest = block;
+            while !rest.is_empty() && sent.is_ok() {
+                sent = stream.write(rest).await.map(|count| {
+                    rest = &rest[count..];
+                    self.floods.lock().1 += count as u64;
+                });
+            }
+            blocks += 1;
+        }
+        self.floods.lock().0 -= 1;
+        sent
     }
 
     /// Waits for so many requests.
@@ -159,15 +192,16 @@ impl Receiver {
                 }
                 Manner::Floods => {
                     let head = b"HTTP/1.1 200 X\r\ncontent-length: 1073741824\r\n\r\n";
-                    let mut result = stream.write_all(head).await;
-                    let block = vec![b'x'; 1 << 20];
-                    for _ in 0..1_024 {
-                        if result.is_err() {
-                            return;
-                        }
-                        result = stream.write_all(&block).await;
-                    }
-                    result
+                    self.pour(&mut stream, head, &vec![b'x'; 1 << 20], 1_024).await
+                }
+                Manner::Pours => {
+                    let head = b"HTTP/1.1 200 X\r\ntransfer-encoding: chunked\r\n\r\n";
+                    let chunk = [b"10000\r\n".as_slice(), &[b'x'; 0x10000], b"\r\n"].concat();
+                    self.pour(&mut stream, head, &chunk, u64::MAX).await
+                }
+                Manner::PoursHeaders => {
+                    let line = [b"x-more: ".as_slice(), &[b'x'; 1_000], b"\r\n"].concat();
+                    self.pour(&mut stream, b"HTTP/1.1 200 X\r\n", &line, u64::MAX).await
                 }
             };
             if sent.is_err() {

@@ -20,7 +20,7 @@ use crate::application::events::envelope::Envelope;
 use crate::application::ports::EventSink;
 use crate::application::ports::event_feed::StoredEvent;
 use crate::application::ports::event_sink::SinkError;
-use crate::telemetry::{SpanId, TRACEPARENT, adopt};
+use crate::telemetry::{SpanId, TRACEPARENT, adopt, link_batch};
 
 /// Publishes events to `JetStream`.
 pub struct NatsSink {
@@ -52,6 +52,7 @@ impl NatsSink {
             messaging.message.id = %event.id,
             messaging.destination.name = subject,
         );
+        link_batch(&span);
         let place = adopt(&span, event.traceparent.as_deref().and_then(SpanId::parse));
         let body = serde_json::to_vec(&Envelope::from(event.clone()));
         let body = body.map_err(|error| SinkError::Rejected(error.to_string()))?;

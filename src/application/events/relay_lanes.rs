@@ -5,15 +5,17 @@ use std::time::Duration;
 use docket_domain::ids::TenantId;
 use docket_domain::outbox::{Failure, Schedule, Verdict, judge};
 use tokio::sync::OwnedSemaphorePermit;
+use tracing::{Instrument, Span};
 
 use super::envelope::Envelope;
 use super::relay::{Relay, Stopping, Turn};
 use crate::application::ports::StoreError;
 use crate::application::ports::delivery_log::Attempt;
+use crate::application::ports::event_feed::StoredEvent;
 use crate::application::ports::event_sink::SinkError;
 use crate::application::ports::relay_store::{ClaimedHead, LaneClaim, Outcome, Settlement};
 use crate::application::webhooks::send::{Meaning, meaning};
-use crate::telemetry::delivery;
+use crate::telemetry::{delivery, link_causes};
 
 /// Events that become deliveries in one step.
 const FAN_OUT: u32 = 500;
@@ -63,6 +65,7 @@ impl Relay {
             let room = parts.destinations.room(free, &self.sink_ids(), parts.clock.now());
             let heads = parts.store.claim(tenant, &room, parts.settings.lease).await?;
             let claimed = u32::try_from(heads.len()).unwrap_or(u32::MAX);
+            let batch = batch_span("lanes", heads.iter().map(|head| &head.event));
             let mut heads = heads.into_iter();
             while let Some(head) = heads.next() {
                 // Another tenant's turn may have taken the places meanwhile: then this waits, and the lease is long.
@@ -78,7 +81,7 @@ impl Relay {
                 };
                 parts.destinations.begin(head.destination);
                 let (relay, give_up) = (self.clone(), stopping.give_up.clone());
-                parts.sends.spawn(async move {
+                let send = async move {
                     let claim = LaneClaim::from(&head);
                     tokio::select! {
                         tried = relay.attempt(&head) => relay.conclude(tenant, head, tried, place).await,
@@ -87,7 +90,8 @@ impl Relay {
                             relay.let_go(tenant, &[claim]).await;
                         }
                     }
-                });
+                };
+                parts.sends.spawn(send.instrument(batch.clone()));
             }
             if claimed < free {
                 break;
@@ -205,6 +209,24 @@ impl Relay {
             tokio::time::sleep(Duration::from_millis(100) * attempt).await;
         }
     }
+}
+
+/// The span of a batch that is handed on together, linked to the requests that caused its events; none for an empty batch. What
+/// is sent of it is below its own cause, and linked to this.
+pub(super) fn batch_span<'a>(reader: &str, events: impl ExactSizeIterator<Item = &'a StoredEvent>) -> Span {
+    if events.len() == 0 {
+        return Span::none();
+    }
+    let span = tracing::info_span!(
+        parent: None,
+        "relay batch",
+        otel.kind = "consumer",
+        messaging.operation.type = "process",
+        messaging.destination.name = reader,
+        messaging.batch.message_count = events.len(),
+    );
+    link_causes(&span, events.filter_map(|event| event.traceparent.as_deref()));
+    span
 }
 
 /// The word for a failure in the log and in metrics.

@@ -12,8 +12,10 @@ use std::time::Duration;
 use docket_domain::ids::{CaseId, DestinationId, TenantId};
 use docket_domain::outbox::{BreakerState, Failure, Schedule};
 use futures::future::join_all;
+use tracing::Instrument;
 
 use super::relay::{Relay, Stopping};
+use super::relay_lanes::batch_span;
 use crate::application::ports::event_feed::{FeedPosition, StoredEvent};
 use crate::application::ports::event_sink::SinkError;
 use crate::application::ports::relay_store::{Diverted, HeldCursor, ReadEvent};
@@ -126,7 +128,9 @@ impl Relay {
                 places[lane].push(place);
             }
         }
-        let refused = join_all(shares.iter().filter(|share| !share.is_empty()).map(|share| sink.deliver(share))).await;
+        let batch = batch_span(sink.name(), events.iter().map(|read| &read.event));
+        let shares = shares.iter().filter(|share| !share.is_empty());
+        let refused = join_all(shares.map(|share| sink.deliver(share))).instrument(batch).await;
         let now = self.0.clock.now();
         let mut failures: Vec<Option<SinkError>> = vec![None; events.len()];
         let used = places.iter().filter(|places| !places.is_empty());

@@ -11,8 +11,7 @@ use crate::application::events::relay::outcome_word;
 use crate::application::ports::relay_store::EndpointTarget;
 use crate::application::ports::webhook_sender::Receipt;
 use crate::application::ports::{Clock, SecretSealer, WebhookSender};
-use crate::telemetry::SpanId;
-use crate::telemetry::adopt;
+use crate::telemetry::{SpanId, adopt, link_batch};
 
 /// The parts that sending needs.
 #[derive(Clone)]
@@ -48,6 +47,7 @@ impl Sending {
             otel.status_code = tracing::field::Empty,
             error.type = tracing::field::Empty,
         );
+        link_batch(&span);
         let place = adopt(&span, parent);
         let secrets: Result<Vec<_>, _> =
             target.secrets.iter().map(|sealed| self.sealer.open(sealed, &bound_to(target.id))).collect();
