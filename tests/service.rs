@@ -17,6 +17,8 @@ mod process;
 mod question;
 #[path = "support/receiver.rs"]
 mod receiver;
+#[path = "service/schedules.rs"]
+mod schedules;
 
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};

@@ -78,11 +78,16 @@ impl Service {
         self.child.wait().unwrap().code()
     }
 
+    /// Its database, as the owner; the server must be stopped, which ends it when nobody else uses it.
+    pub async fn database(&self) -> (EmbeddedPostgres, sqlx::PgPool) {
+        let server = EmbeddedPostgres::start(&EmbeddedSettings::new(self.data.join("postgres"))).await.unwrap();
+        let pool = sqlx::PgPool::connect(&server.url(server.superuser(), "docket")).await.unwrap();
+        (server, pool)
+    }
+
     /// A tenant with one principal of these roles, written past the service; a key with every scope.
     pub async fn seed_key(&self, roles: &[&str]) -> String {
-        let settings = EmbeddedSettings::new(self.data.join("postgres"));
-        let server = EmbeddedPostgres::start(&settings).await.unwrap();
-        let pool = sqlx::PgPool::connect(&server.url(server.superuser(), "docket")).await.unwrap();
+        let (server, pool) = self.database().await;
         let (tenant, principal, key) = (Uuid::now_v7(), Uuid::now_v7(), api_key::from_random(&random_bytes()));
         let statements = [
             "INSERT INTO docket.tenants (id, name, display_name, created_at) VALUES ($1, 'traced', 'Traced', now())",
