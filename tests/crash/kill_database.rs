@@ -12,10 +12,11 @@ use crate::support::commands::new_case;
 use crate::support::invariants;
 use crate::support::ledger::{Entry, Ledger};
 use crate::support::load::Load;
-use crate::support::report::{Figures, Findings, bounded, count, turn};
+use crate::support::report::{Figures, Findings, bounded, turn};
 use crate::support::service::Service;
 use crate::support::settings::{may_begin, number, random, rounds, seed};
 use crate::support::stage::Stage;
+use crate::support::surroundings::{SETTINGS, Surroundings};
 
 /// How long the service may need to write again after the database is back.
 const RECONNECT: Duration = Duration::from_secs(5);
@@ -31,7 +32,8 @@ async fn nothing_acknowledged_is_lost_when_postgresql_is_stopped_at_once() {
     let mut random = random(seed);
     let findings = Findings::default();
     let stage = Stage::start(2).await;
-    let mut service = Service::start(&stage).await;
+    let mut service = Service::start_with(&stage, &SETTINGS).await;
+    let around = Surroundings::begin(&stage, &service).await;
     let client = Client::new(&service.url, &findings);
     let load = Load::start(&client, &stage.tenants, 8, &random);
     let (mut slowest, mut longest) = (Duration::ZERO, Duration::ZERO);
@@ -52,17 +54,15 @@ async fn nothing_acknowledged_is_lost_when_postgresql_is_stopped_at_once() {
     }
     let ledger = load.finish().await;
     let owner = stage.owner().await;
-    let checked = invariants::check(&owner, &ledger, &findings).await;
+    let checked = invariants::check(&owner, &ledger, &around, &findings).await;
     replay(&client, &ledger, &owner, &mut random).await;
     println!(
-        "R2 seed {seed}: PostgreSQL stopped {stops} times; {}; {}; wrote again {slowest:.1?} after it was back at worst \
+        "R2 seed {seed}: PostgreSQL stopped {stops} times; {}; wrote again {slowest:.1?} after it was back at worst \
          (goal 5 s), at 95 % of the rate before after {longest:.1?} (goal 15 s); {}",
-        bounded(checked.lost, "lost", checked.acknowledged),
-        bounded(checked.doubled, "doubled", checked.acknowledged),
+        checked.words(),
         client.tally.words(),
     );
-    let (writes, lost, doubled) = (count(checked.acknowledged), count(checked.lost), count(checked.doubled));
-    Figures { kills: stops, writes, lost, doubled, ..Figures::default() }.note("R2");
+    Figures { kills: stops, ..checked.figures() }.note("R2");
     findings.expect(slowest < RECONNECT, || format!("the service needed {slowest:?} to write again"));
     findings.expect(longest < RECOVER, || format!("after {longest:?} the service did not write as much as before"));
     findings.assert_none();
@@ -82,7 +82,8 @@ async fn no_answer_is_wrong_while_backends_are_terminated() {
     let mut random = random(seed);
     let findings = Findings::default();
     let stage = Stage::start(2).await;
-    let mut service = Service::start(&stage).await;
+    let mut service = Service::start_with(&stage, &SETTINGS).await;
+    let around = Surroundings::begin(&stage, &service).await;
     let client = Client::new(&service.url, &findings);
     let load = Load::start(&client, &stage.tenants, 8, &random);
     let owner = stage.owner().await;
@@ -96,16 +97,15 @@ async fn no_answer_is_wrong_while_backends_are_terminated() {
     create(&client, &stage, &load.ledger, &random.key()).await;
     let recovery = quiet.elapsed();
     let ledger = load.finish().await;
-    let checked = invariants::check(&owner, &ledger, &findings).await;
+    let checked = invariants::check(&owner, &ledger, &around, &findings).await;
     replay(&client, &ledger, &owner, &mut random).await;
     println!(
         "R3 seed {seed}: {terminated} backends terminated in {seconds} s; {}; {}; recovered in {recovery:.1?} (goal 10 s); {}",
         bounded(findings.count(), "wrong answers", checked.acknowledged),
-        bounded(checked.lost, "lost", checked.acknowledged),
+        checked.words(),
         client.tally.words(),
     );
-    let (writes, lost, doubled) = (count(checked.acknowledged), count(checked.lost), count(checked.doubled));
-    Figures { writes, lost, doubled, ..Figures::default() }.note("R3");
+    checked.figures().note("R3");
     findings.expect(service.is_alive(), || "the service died with its backends".to_owned());
     findings.expect(recovery < Duration::from_secs(10), || format!("recovered only after {recovery:?}"));
     findings.assert_none();

@@ -9,10 +9,11 @@ use crate::support::invariants;
 use crate::support::ledger::{Entry, Ledger};
 use crate::support::load::Load;
 use crate::support::random::Random;
-use crate::support::report::{Figures, Findings, bounded, count, turn};
+use crate::support::report::{Figures, Findings, turn};
 use crate::support::service::Service;
 use crate::support::settings::{number, random, rounds, seed};
 use crate::support::stage::Stage;
+use crate::support::surroundings::{SETTINGS, Surroundings};
 
 /// How soon the service should be ready again; how often it was is printed.
 const GOAL: Duration = Duration::from_secs(2);
@@ -26,7 +27,8 @@ async fn nothing_acknowledged_is_lost_or_doubled_when_the_service_is_killed() {
     let mut random = random(seed);
     let findings = Findings::default();
     let stage = Stage::start(2).await;
-    let mut service = Service::start(&stage).await;
+    let mut service = Service::start_with(&stage, &SETTINGS).await;
+    let around = Surroundings::begin(&stage, &service).await;
     let client = Client::new(&service.url, &findings);
     let load = Load::start(&client, &stage.tenants, 8, &random);
     // The long form gives each life of the service time for many writes.
@@ -47,23 +49,19 @@ async fn nothing_acknowledged_is_lost_or_doubled_when_the_service_is_killed() {
     let ledger = load.finish().await;
     let took = started.elapsed();
     let owner = stage.owner().await;
-    let checked = invariants::check(&owner, &ledger, &findings).await;
+    let checked = invariants::check(&owner, &ledger, &around, &findings).await;
     replay(&client, &ledger, &owner, &mut random).await;
     starts.sort_unstable();
     let time = |at: usize| starts.get(at).copied().unwrap_or_default();
     let (median, worst) = (time(starts.len() / 2), time(starts.len().saturating_sub(1)));
     let in_time = starts.iter().filter(|time| **time <= GOAL).count();
     println!(
-        "R1 seed {seed}: {kills} kills in {took:.1?}; {}; {}; {} cases, {} audit records verified; ready again in \
-         {median:.2?} median, {worst:.2?} worst, {in_time} of {kills} times within {GOAL:?}; {}",
-        bounded(checked.lost, "lost", checked.acknowledged),
-        bounded(checked.doubled, "doubled", checked.acknowledged),
-        checked.cases,
-        checked.records,
+        "R1 seed {seed}: {kills} kills in {took:.1?}; {}; ready again in {median:.2?} median, {worst:.2?} worst, {in_time} \
+         of {kills} times within {GOAL:?}; {}",
+        checked.words(),
         client.tally.words(),
     );
-    let (writes, lost, doubled) = (count(checked.acknowledged), count(checked.lost), count(checked.doubled));
-    Figures { kills, writes, lost, doubled, ..Figures::default() }.note("R1");
+    Figures { kills, ..checked.figures() }.note("R1");
     findings.expect(median < GOAL, || format!("ready again only after {median:?} at the median"));
     findings.expect(worst < LONGEST_START, || format!("ready again only after {worst:?}"));
     findings.assert_none();

@@ -25,6 +25,7 @@ mod one_case;
 #[path = "../support/receiver.rs"]
 mod receiver;
 mod relay_order;
+mod rolling_restart;
 mod same_key;
 #[cfg(feature = "faults")]
 mod seeded_faults;

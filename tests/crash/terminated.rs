@@ -144,7 +144,7 @@ async fn replay(stop: &Stop, other: &Client) {
 }
 
 /// Cases by title, and so by the mark of their create: lost and doubled ones.
-async fn lost_and_doubled(owner: &PgPool, titles: &[String]) -> (u64, u64) {
+pub async fn lost_and_doubled(owner: &PgPool, titles: &[String]) -> (u64, u64) {
     let sql = "SELECT count(*) FILTER (WHERE cases = 0), count(*) FILTER (WHERE cases > 1)
                FROM (SELECT count(c.id) AS cases FROM unnest($1::text[]) t LEFT JOIN docket.cases c ON c.title = t
                      GROUP BY t) found";

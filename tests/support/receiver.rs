@@ -115,6 +115,11 @@ impl Receiver {
         self.log.lock().clone()
     }
 
+    /// How many requests arrived.
+    pub fn count(&self) -> usize {
+        self.log.lock().len()
+    }
+
     pub fn connections(&self) -> u32 {
         *self.connections.lock()
     }

@@ -87,10 +87,15 @@ pub async fn observe(pool: PgPool) {
 ///
 /// The migrator's own table is unqualified and belongs in `public`. With PostgreSQL's usual search path an owner that is called
 /// `docket` would find the schema of that name first once it exists, miss the table and migrate again.
+///
+/// Migrations that this program does not know are left alone: they are additive, and a replica of the release before must be able
+/// to start while a newer one is rolled out, or when it is taken back. One that was changed after it was applied is an error.
 pub async fn migrate(url: &str) -> Result<(), StoreError> {
     let options = PgConnectOptions::from_str(url).map_err(store_error)?.options([("search_path", "public")]);
     let pool = PgPoolOptions::new().max_connections(1).connect_with(options).await.map_err(store_error)?;
-    let result = sqlx::migrate!("./migrations").run(&pool).await;
+    let mut migrator = sqlx::migrate!("./migrations");
+    migrator.set_ignore_missing(true);
+    let result = migrator.run(&pool).await;
     pool.close().await;
     result.map_err(StoreError::internal)
 }

@@ -7,7 +7,8 @@ use sqlx::PgPool;
 use uuid::Uuid;
 
 use super::ledger::{Entry, Ledger};
-use super::report::Findings;
+use super::report::{Figures, Findings, bounded, count};
+use super::surroundings::{Settled, Surroundings};
 
 /// What was looked at, for the report.
 #[derive(Debug, Default)]
@@ -17,12 +18,41 @@ pub struct Checked {
     pub doubled: usize,
     pub records: usize,
     pub cases: usize,
+    pub settled: Settled,
 }
 
-/// Holds every invariant against the database.
-pub async fn check(owner: &PgPool, ledger: &Ledger, findings: &Findings) -> Checked {
+impl Checked {
+    /// The part of a report that every battery with a ledger has.
+    pub fn words(&self) -> String {
+        let Settled { events, missed, reordered, jobs } = &self.settled;
+        let trials = usize::try_from(*events).unwrap();
+        format!(
+            "{}; {}; {} cases, {} audit records verified; {}, {reordered} reordered; {jobs} jobs ended",
+            bounded(self.lost, "lost", self.acknowledged),
+            bounded(self.doubled, "doubled", self.acknowledged),
+            self.cases,
+            self.records,
+            bounded(*missed, "events lost", trials),
+        )
+    }
+
+    /// What of it is summed over all batteries.
+    pub fn figures(&self) -> Figures {
+        let Settled { events, missed, reordered, jobs } = self.settled;
+        let (writes, doubled) = (count(self.acknowledged), count(self.doubled));
+        Figures { kills: 0, writes, jobs, events, lost: count(self.lost) + missed, doubled, reordered }
+    }
+}
+
+/// Holds every invariant against the database, after what is on its way has arrived: acknowledged writes exist once; a case's
+/// version is the number of its allowed changes; the audit chains verify; each change has one event, and each event arrived in
+/// the order of its case; each key has one effect and its answer is stored to the byte; nothing is past its time; what was
+/// spent is the sum of what was used.
+pub async fn check(owner: &PgPool, ledger: &Ledger, around: &Surroundings, findings: &Findings) -> Checked {
+    let settled = around.settle(owner, findings).await;
     let records = audit_records(owner, findings).await;
-    let mut checked = Checked { records: records.len(), ..Checked::default() };
+    let mut checked = Checked { records: records.len(), settled, ..Checked::default() };
+    spending(owner, findings).await;
     versions_and_events(owner, findings, &mut checked).await;
     ledger_against_audit(ledger, &records, findings, &mut checked);
     stored_answers(owner, ledger, findings, &mut checked).await;
@@ -98,7 +128,9 @@ async fn versions_and_events(owner: &PgPool, findings: &Findings, checked: &mut 
 /// Every acknowledged write is on the trail once, with its version; nothing is there that nobody was told of.
 fn ledger_against_audit(ledger: &Ledger, records: &[AuditRecord], findings: &Findings, checked: &mut Checked) {
     let mut effects: HashMap<(Uuid, String), Vec<&AuditRecord>> = HashMap::new();
+    // What has no version is an act on the tenant, the registration of the endpoint.
     let changes = records.iter().filter(|record| record.outcome == Outcome::Allowed && record.after.is_some());
+    let changes = changes.filter(|record| record.case_version.is_some());
     for record in changes {
         if let Some(hash) = &record.idempotency_key_hash {
             effects.entry((record.actor_id.0, hash.clone())).or_default().push(record);
@@ -166,6 +198,28 @@ async fn stored_answers(owner: &PgPool, ledger: &Ledger, findings: &Findings, ch
                     });
             }
         }
+    }
+}
+
+/// What a tenant spent and reserved in a month is the sum over its calls of models, and within its limit.
+async fn spending(owner: &PgPool, findings: &Findings) {
+    let rows: Vec<(Uuid, i64, i64, i64, i64, Option<i64>)> = sqlx::query_as(
+        "SELECT tenant_id, coalesce(s.spent_nanos, 0), coalesce(s.reserved_nanos, 0), coalesce(c.cost, 0),
+                coalesce(c.reserved, 0), b.monthly_nanos
+         FROM docket.spending s
+         FULL JOIN (SELECT tenant_id, month, sum(cost_nanos)::bigint AS cost,
+                           (sum(reserved_nanos) FILTER (WHERE state = 'reserved'))::bigint AS reserved
+                    FROM docket.model_calls GROUP BY tenant_id, month) c USING (tenant_id, month)
+         LEFT JOIN docket.budgets b USING (tenant_id)",
+    )
+    .fetch_all(owner)
+    .await
+    .unwrap();
+    for (tenant, spent, reserved, cost, open, limit) in rows {
+        findings.expect(spent == cost && reserved == open, || {
+            format!("{tenant} spent {spent} and reserved {reserved} nanodollars, its calls {cost} and {open}")
+        });
+        findings.expect(limit.is_none_or(|limit| spent + reserved <= limit), || format!("{tenant} is over its limit"));
     }
 }
 

@@ -11,3 +11,4 @@ pub mod report;
 pub mod service;
 pub mod settings;
 pub mod stage;
+pub mod surroundings;
