@@ -17,7 +17,7 @@ async fn until(pool: &PgPool, what: &str, sql: &'static str, name: &str, wanted:
         if found == wanted {
             return;
         }
-        assert!(began.elapsed() < Duration::from_secs(60), "{what}: {found}, not {wanted}, within a minute");
+        assert!(began.elapsed() < Duration::from_mins(1), "{what}: {found}, not {wanted}, within a minute");
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
 }

@@ -201,7 +201,7 @@ impl Receiver {
                 }
                 Manner::Pours => {
                     let head = b"HTTP/1.1 200 X\r\ntransfer-encoding: chunked\r\n\r\n";
-                    let chunk = [b"10000\r\n".as_slice(), &[b'x'; 0x10000], b"\r\n"].concat();
+                    let chunk = [b"2000\r\n".as_slice(), &[b'x'; 0x2000], b"\r\n"].concat();
                     self.pour(&mut stream, head, &chunk, u64::MAX).await
                 }
                 Manner::PoursHeaders => {
