@@ -121,9 +121,9 @@ async fn successes_on_one_case_are_versions_and_every_step_is_in_the_table() {
     let (states, illegal) = replay_on_table(&findings, records.iter().filter(|record| record.chain_id == id));
     let refused = score.refused.lock().unwrap();
     for refusal in refused.iter() {
-        let state = usize::try_from(refusal.version).ok().and_then(|version| states.get(version - 1));
+        let found = usize::try_from(refusal.version).ok().and_then(|version| states.get(version - 1));
         findings
-            .expect(state.is_some_and(|state| refusal.is_right(*state)), || format!("wrong in {state:?}: {refusal:?}"));
+            .expect(found.is_some_and(|state| refusal.is_right(*state)), || format!("wrong in {found:?}: {refusal:?}"));
     }
     println!(
         "R8 seed {seed}: {CLIENTS} clients, {steps} steps on one case; version {version} after {successes} successes, {} stale, {} \

@@ -161,10 +161,10 @@ async fn replicas_are_restarted_one_after_the_other_on_a_newer_schema_and_no_req
         migrations += 1;
         // The older program goes on with the newer schema, and starts on it.
         log.answered(30).await;
-        for place in 0..2 {
-            let (code, _) = replicas[place].terminate().await;
+        for (place, replica) in replicas.iter_mut().enumerate() {
+            let (code, _) = replica.terminate().await;
             findings.expect(code == Some(0), || format!("the exit code was {code:?}"));
-            let back = replicas[place].restart().await;
+            let back = replica.restart().await;
             findings.expect(back.is_some(), || "a replica did not start on the newer schema".to_owned());
             if back.is_none() {
                 break;
