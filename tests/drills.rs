@@ -34,3 +34,22 @@ fn every_runbook_can_be_read_by_the_drill() {
     assert!(listed.status.success(), "{}", String::from_utf8_lossy(&listed.stderr));
     assert!(said.lines().count() >= 14, "{said}");
 }
+
+#[test]
+fn what_this_machine_cannot_drill_is_named_and_fails_who_is_strict() {
+    let runbooks = tempfile::tempdir().unwrap();
+    let page = "# Nothing here\n```sh stage\necho there is no crane; exit 77\n```\n```sh inject\ntrue\n```\n```sh verify\ntrue\n```\n";
+    std::fs::write(runbooks.path().join("crane.md"), page).unwrap();
+    let drilled = |more: &[&str]| {
+        let docket = Command::new(env!("CARGO_BIN_EXE_docket"))
+            .args(["drill", "crane", "--runbooks"])
+            .arg(runbooks.path())
+            .args(more)
+            .output()
+            .unwrap();
+        (docket.status.success(), String::from_utf8_lossy(&docket.stdout).into_owned())
+    };
+    let (passed, said) = drilled(&[]);
+    assert!(passed && said.contains("there is no crane") && said.contains("lacks something: crane"), "{said}");
+    assert!(!drilled(&["--strict"]).0);
+}

@@ -20,7 +20,8 @@ const EXAMPLES: &str = "\
 Examples:
   docket drill --list                     the runbooks, and which have a drill
   docket drill database-down              one drill
-  docket drill --all                      all of them, one after the other
+  docket drill --all                      all of them, one after the other; names those that this machine cannot do
+  docket drill --all --strict             the same, and fails if there is such a one
   docket drill poison-event --keep        leave the files of the stage for a look at them
 
 A drill starts a service and a database of its own in a temporary directory, makes the fault, waits until a metric shows
@@ -48,6 +49,9 @@ pub struct Args {
     /// Where the runbooks are
     #[arg(long, value_name = "DIRECTORY", default_value = "runbooks")]
     runbooks: PathBuf,
+    /// Count a drill for which this machine lacks something as failed
+    #[arg(long)]
+    strict: bool,
     /// Leave the stage's files behind
     #[arg(long)]
     keep: bool,
@@ -63,7 +67,7 @@ pub fn run(args: &Args) -> Result<(), Failure> {
         }
         return Ok(());
     }
-    let (mut failed, mut times) = (Vec::new(), Vec::new());
+    let (mut failed, mut skipped, mut times) = (Vec::new(), Vec::new(), Vec::new());
     for name in if args.all { &known } else { &args.names } {
         let runbook = Runbook::read(&path(&args.runbooks, name)).map_err(Failure::new)?;
         if !runbook.has_drill() {
@@ -76,7 +80,13 @@ pub fn run(args: &Args) -> Result<(), Failure> {
         }
         println!("{} {name}: {}", style("drill").bold(), runbook.title);
         match drill(name, &runbook, args.keep) {
-            Ok(ended) => times.push((name, ended)),
+            Ok(Ended::Skipped) if args.strict => failed.push(name.as_str()),
+            Ok(ended) => {
+                if matches!(ended, Ended::Skipped) {
+                    skipped.push(name.as_str());
+                }
+                times.push((name, ended));
+            }
             Err(error) => {
                 println!("  {} {error}", style("✗").red());
                 failed.push(name.as_str());
@@ -88,6 +98,9 @@ pub fn run(args: &Args) -> Result<(), Failure> {
         for (name, ended) in &times {
             println!("{name:<28} {ended}");
         }
+    }
+    if !skipped.is_empty() {
+        println!("\nNot drilled, because this machine lacks something: {}", skipped.join(", "));
     }
     if failed.is_empty() { Ok(()) } else { Err(Failure::new(format!("failed: {}", failed.join(", ")))) }
 }
