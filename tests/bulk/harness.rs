@@ -103,7 +103,8 @@ impl World {
         sqlx::Row::get(&self.rows(sql).await[0], 0)
     }
 
-    /// Every case has as many audit records as its version says, one event for each, and the head of its chain.
+    /// Every case has as many audit records as its version says, one event for each, and the head of its chain; and the trail
+    /// verifies.
     pub async fn assert_sound(&self) {
         let broken = "SELECT count(*) FROM docket.cases c
             WHERE version <> (SELECT count(*) FROM docket.audit_events a WHERE a.chain_id = c.id)
@@ -113,6 +114,8 @@ impl World {
         let strays = "SELECT count(*) FROM docket.audit_events a
             WHERE NOT EXISTS (SELECT FROM docket.cases c WHERE c.id = a.chain_id)";
         assert_eq!(self.number(strays).await, 0);
+        let verified = self.docket(&["audit", "verify"]);
+        assert_eq!(verified.code, Some(0), "{verified:?}");
     }
 }
 

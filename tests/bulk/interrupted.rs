@@ -39,6 +39,7 @@ async fn cases_stand_in_the_order_of_the_file_although_batches_are_written_side_
         let first_strange = (0..1_000).find(|number| references[*number] != format!("G-{number}"));
         assert_eq!(first_strange, None, "by {order}");
     }
+    world.assert_sound().await;
 }
 
 #[tokio::test]

@@ -353,7 +353,8 @@ impl ImportCases {
             }
             caller.request_id = format!("import-{}-{line}", run.id.simple());
             let reason = format!("{}, line {line}", plan.file_name);
-            let write = self.drafted(&caller, stored.as_ref(), next, reason, now)?;
+            let at = if stored.is_some() { now } else { *read_at };
+            let write = self.drafted(&caller, stored.as_ref(), next, reason, at)?;
             if stored.is_some() { draft.updates.push(write) } else { draft.inserts.push(write) }
         }
         Ok(draft)
