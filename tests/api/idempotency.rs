@@ -1,5 +1,8 @@
 //! The Idempotency-Key table of the API's promises, row by row.
 
+use std::sync::Arc;
+
+use docket::adapters::system::SystemClock;
 use docket_domain::principal::Role;
 use http::Method;
 use serde_json::{Value, json};
@@ -127,6 +130,48 @@ async fn an_expired_key_counts_as_new() {
     let again = create(&app, "old", &json!({"title": "another request"})).await;
     assert_eq!((again.status, again.header("idempotent-replayed")), (201, ""));
     assert_eq!(rows(&app).await, (2, 2, 2, 1));
+}
+
+#[tokio::test]
+async fn a_key_lives_as_long_as_promised_at_nodes_whose_clocks_are_wrong_by_an_hour() {
+    let app = TestApp::start_with(|config| config.idempotency.ttl_hours = 1).await;
+    let owner = app.superuser().await;
+    let (mut urls, mut created) = (vec![app.url.clone()], 0);
+    for hours in [1, -1] {
+        let clock = Arc::new(SystemClock::shifted(time::Duration::hours(hours)));
+        urls.push(app.beside_at(Some(clock), |config| config.idempotency.ttl_hours = 1).await);
+    }
+    let send = async |url: &str, key: &str| {
+        let request = app.client.post(format!("{url}/v1/cases")).bearer_auth(app.key(Role::Reporter));
+        Answer::of(request.header("idempotency-key", key).json(&complete_case())).await
+    };
+    for (number, first) in urls.iter().enumerate() {
+        let key = format!("first-at-{number}");
+        let made = send(first, &key).await;
+        assert_eq!((made.status, made.header("idempotent-replayed")), (201, ""), "{}", made.text);
+        created += 1;
+        let sql = "SELECT extract(epoch FROM expires_at - now())::bigint FROM docket.idempotency_keys WHERE key = $1";
+        let left: i64 = sqlx::query_scalar(sql).bind(&key).fetch_one(&owner).await.unwrap();
+        assert!((3_000..=3_600).contains(&left), "{key} lives for {left} s by the database's clock");
+        // Half an hour later: beyond the end by the clock that is ahead, far from it by the one that is behind.
+        let age = "UPDATE docket.idempotency_keys SET expires_at = expires_at - interval '30 minutes' WHERE key = $1";
+        sqlx::query(age).bind(&key).execute(&owner).await.unwrap();
+        for url in &urls {
+            let again = send(url, &key).await;
+            assert_eq!((again.status, again.header("idempotent-replayed")), (201, "true"), "{key} at {url}");
+            assert_eq!(again.text, made.text);
+        }
+        // And at its end it ends, wherever it is asked for.
+        sqlx::query("UPDATE docket.idempotency_keys SET expires_at = now() WHERE key = $1")
+            .bind(&key)
+            .execute(&owner)
+            .await
+            .unwrap();
+        let late = send(&urls[2], &key).await;
+        assert_eq!((late.status, late.header("idempotent-replayed")), (201, ""), "{key}");
+        created += 1;
+    }
+    assert_eq!(rows(&app).await.0, created);
 }
 
 #[tokio::test]

@@ -369,7 +369,7 @@ async fn a_call_that_nobody_settled_is_charged_in_full_once() {
         nanos: 5_000,
         default_limit: 10_000,
         now,
-        expires_at: time::OffsetDateTime::now_utc() - time::Duration::MINUTE,
+        expires_at: now - time::Duration::MINUTE,
     };
     assert!(bench.answering.ledger.reserve(TENANT, &reservation).await.unwrap().granted);
     assert_eq!(bench.spending().await, (0, 5_000));
@@ -377,6 +377,28 @@ async fn a_call_that_nobody_settled_is_charged_in_full_once() {
     assert_eq!(bench.answering.ledger.settle_lost(100).await.unwrap(), 0);
     assert_eq!(bench.spending().await, (5_000, 0));
     assert_eq!(bench.calls().await, [("lost".to_owned(), 5_000)]);
+}
+
+#[tokio::test]
+async fn a_call_of_a_node_whose_clock_is_an_hour_slow_is_not_lost_while_it_lasts() {
+    let bench = bench(Confidentiality::Public, 1_000_000_000).await;
+    let now = time::OffsetDateTime::now_utc() - time::Duration::HOUR;
+    let reservation = Reservation {
+        id: Uuid::now_v7(),
+        principal_id: PrincipalId(Uuid::from_u128(2)),
+        answer_id: None,
+        purpose: CallPurpose::Answer,
+        nanos: 5_000,
+        default_limit: 10_000,
+        now,
+        expires_at: now + time::Duration::minutes(5),
+    };
+    assert!(bench.answering.ledger.reserve(TENANT, &reservation).await.unwrap().granted);
+    assert_eq!(
+        bench.answering.ledger.settle_lost(100).await.unwrap(),
+        0,
+        "it has five minutes by the database's clock"
+    );
 }
 
 #[tokio::test]

@@ -112,7 +112,8 @@ pub fn ask(case: CaseId, command: Command, key: &str) -> Ask<'static> {
 impl Desk {
     /// An empty desk; answers are remembered for a day.
     pub fn new() -> Self {
-        let (store, clock) = (Arc::new(MemoryStore::default()), Arc::new(FrozenClock::new()));
+        let clock = Arc::new(FrozenClock::new());
+        let store = Arc::new(MemoryStore::new(clock.clone()));
         let calendars = Arc::new(MemoryCalendars::default());
         let writing = CaseWriting {
             store: store.clone(),

@@ -1,7 +1,6 @@
 //! Each row of the promise about Idempotency-Key.
 
 use docket::application::error::{Invalid, UseCaseError};
-use docket::application::ports::case_store::StoredAnswer;
 use docket::application::request::{IfMatch, Rendered};
 use docket_domain::audit::Outcome as Recorded;
 use docket_domain::case::{Case, Command, CommandInput, Guard, State};
@@ -11,6 +10,7 @@ use time::Duration;
 use uuid::Uuid;
 
 use super::desk::{Ask, Desk, TENANT, ask, caller, caseworker, claim, new_case, reporter, supervisor};
+use super::fakes::KeptAnswer;
 
 fn same_bytes(first: &Rendered, second: &Rendered) {
     assert_eq!(first, second, "status, entity tag, location and body");
@@ -214,7 +214,7 @@ fn faster(case: &Case, key: &str, fingerprint: u8) -> impl FnOnce(&mut super::fa
     let scope = (TENANT, PrincipalId(Uuid::from_u128(3)), key.to_owned());
     let expires_at = time::macros::datetime!(2030-01-01 0:00 UTC);
     move |contents| {
-        contents.answers.insert(scope, StoredAnswer { fingerprint: claim.fingerprint, rendered, expires_at });
+        contents.answers.insert(scope, KeptAnswer { fingerprint: claim.fingerprint, rendered, expires_at });
     }
 }
 

@@ -38,11 +38,11 @@ const NOTHING: Loaded = Loaded { case: None, answer: None };
 macro_rules! loaded {
     ($row:expr) => {{
         let mut row = $row;
-        let answer = match (row.fingerprint.take(), row.status.take(), row.body.take(), row.expires_at.take()) {
-            (Some(fingerprint), Some(status), Some(body), Some(expires_at)) => hash32(fingerprint).map(|hash| {
+        let answer = match (row.fingerprint.take(), row.status.take(), row.body.take(), row.expired.take()) {
+            (Some(fingerprint), Some(status), Some(body), Some(expired)) => hash32(fingerprint).map(|hash| {
                 let status = u16::try_from(status).unwrap_or(500);
                 let rendered = Rendered { status, etag: row.etag.take(), location: row.location.take(), body };
-                Some(StoredAnswer { fingerprint: Fingerprint(hash), rendered, expires_at })
+                Some(StoredAnswer { fingerprint: Fingerprint(hash), rendered, expired })
             }),
             _ => Ok(None),
         };

@@ -5,7 +5,6 @@ use docket_domain::idempotency::Fingerprint;
 use docket_domain::ids::{CaseId, PrincipalId, TenantId};
 use sha2::{Digest, Sha256};
 use sqlx::{PgConnection, PgPool};
-use time::OffsetDateTime;
 
 use super::case_loader::CaseLoader;
 use super::case_row::{hash32, signed};
@@ -67,7 +66,7 @@ impl CaseStore for PgCaseStore {
                         location: row.location,
                         body: row.body,
                     },
-                    expires_at: row.expires_at,
+                    expired: row.expired,
                 })
             })
             .transpose()
@@ -79,15 +78,14 @@ impl CaseStore for PgCaseStore {
     }
 
     #[tracing::instrument(name = "DELETE idempotency_keys", skip_all, fields(otel.kind = "client", db.system.name = "postgresql"))]
-    async fn forget_expired(&self, tenant: TenantId, key: KeyScope<'_>, now: OffsetDateTime) -> Result<(), StoreError> {
+    async fn forget_expired(&self, tenant: TenantId, key: KeyScope<'_>) -> Result<(), StoreError> {
         sqlx::query!(
             "WITH context AS MATERIALIZED (SELECT set_config('docket.tenant', $1, true) IS NOT NULL AS ready)
              DELETE FROM docket.idempotency_keys
-             WHERE (SELECT ready FROM context) AND principal_id = $2 AND key = $3 AND expires_at <= $4",
+             WHERE (SELECT ready FROM context) AND principal_id = $2 AND key = $3 AND expires_at <= now()",
             tenant.to_string(),
             key.principal_id.0,
-            key.key.as_str(),
-            now
+            key.key.as_str()
         )
         .execute(&self.pool)
         .await

@@ -6,7 +6,7 @@ use time::OffsetDateTime;
 
 use crate::application::ports::case_store::AnswerToStore;
 
-/// Stores the answer under its key; breaks `idempotency_keys_pkey` when another request with the key was faster.
+/// Stores the answer under its key, which lives for the time from `now` on that the answer says; breaks `idempotency_keys_pkey` when another request with the key was faster.
 pub(super) async fn remember(
     connection: &mut PgConnection,
     tenant: TenantId,
@@ -16,7 +16,7 @@ pub(super) async fn remember(
     sqlx::query!(
         "INSERT INTO docket.idempotency_keys
              (tenant_id, principal_id, key, fingerprint, status, etag, location, body, created_at, expires_at)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, now() + ($10::timestamptz - $9))",
         tenant.0,
         answer.principal_id.0,
         answer.key.as_str(),

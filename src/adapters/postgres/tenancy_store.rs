@@ -6,7 +6,6 @@ use docket_domain::ids::{ApiKeyId, PrincipalId, TenantId};
 use docket_domain::tenancy::{ApiKey, Principal, Tenant};
 use sha2::{Digest, Sha256};
 use sqlx::{PgConnection, PgPool};
-use time::OffsetDateTime;
 use uuid::Uuid;
 
 use super::case_row::signed;
@@ -47,8 +46,8 @@ impl TenancyStore for PgTenancyStore {
         self.answers.load_answer(tenant, key).await
     }
 
-    async fn forget_expired(&self, tenant: TenantId, key: KeyScope<'_>, now: OffsetDateTime) -> Result<(), StoreError> {
-        self.answers.forget_expired(tenant, key, now).await
+    async fn forget_expired(&self, tenant: TenantId, key: KeyScope<'_>) -> Result<(), StoreError> {
+        self.answers.forget_expired(tenant, key).await
     }
 
     async fn tenant(&self, seen_by: TenantId, id: TenantId) -> Result<Option<(Tenant, ChainHead)>, StoreError> {

@@ -35,7 +35,8 @@ impl UsageLedger for PgUsageLedger {
     async fn reserve(&self, tenant: TenantId, reservation: &Reservation) -> Result<Standing, StoreError> {
         let row = sqlx::query!(
             r#"SELECT granted AS "granted!", monthly_nanos AS "limit!", spent_nanos AS "spent!", reserved_nanos AS "reserved!"
-               FROM docket.reserve_model_call($1, $2, $3, $4, $5, $6, $7, $8, $9)"#,
+               FROM docket.reserve_model_call($1, $2, $3, $4, $5, $6, $7, $8,
+                                              clock_timestamp() + ($9::timestamptz - $8::timestamptz))"#,
             tenant.0,
             reservation.id,
             reservation.principal_id.0,

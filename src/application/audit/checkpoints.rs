@@ -35,7 +35,7 @@ pub async fn post_checkpoint(
     for _ in 0..ATTEMPTS {
         let now = writing.clock.now();
         match writing.store.load_answer(tenant, scope).await? {
-            Some(answer) if answer.expires_at <= now => writing.store.forget_expired(tenant, scope, now).await?,
+            Some(answer) if answer.expired => writing.store.forget_expired(tenant, scope).await?,
             Some(answer) if answer.fingerprint != claim.fingerprint => return Err(UseCaseError::KeyReused),
             Some(answer) => return Ok(Written { rendered: answer.rendered, replayed: true }),
             None => {}

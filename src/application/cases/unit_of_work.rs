@@ -92,7 +92,7 @@ impl CaseWriting {
             if let Err(refusal) = authorize(&stored.case) {
                 return Err(self.deny(request.caller, stored, request.action, refusal, request.dry_run).await?);
             }
-            if let Some(written) = self.replay(request.caller, request.claim, loaded.answer, now).await? {
+            if let Some(written) = self.replay(request.caller, request.claim, loaded.answer).await? {
                 return Ok(written);
             }
             request.if_match.check(stored.case.version)?;
@@ -136,7 +136,7 @@ impl CaseWriting {
         for _ in 0..ATTEMPTS {
             let answer = self.store.load_answer(caller.actor.tenant_id, scope).await?;
             let now = self.clock.now();
-            if let Some(written) = self.replay(caller, Some(claim), answer, now).await? {
+            if let Some(written) = self.replay(caller, Some(claim), answer).await? {
                 return Ok(written);
             }
             let decision = decide(CaseId(self.clock.new_id()), now)?;
@@ -147,7 +147,7 @@ impl CaseWriting {
             if commit == Commit::ReferenceTaken {
                 // Perhaps by the first send of this very request, which committed after the key was looked up.
                 let answer = self.store.load_answer(caller.actor.tenant_id, scope).await?;
-                if let Some(written) = self.replay(caller, Some(claim), answer, now).await? {
+                if let Some(written) = self.replay(caller, Some(claim), answer).await? {
                     return Ok(written);
                 }
             }
@@ -204,7 +204,7 @@ impl CaseWriting {
         let scope = KeyScope { principal_id: caller.actor.principal_id, key: &claim.key };
         let answer = self.store.load_answer(caller.actor.tenant_id, scope).await?;
         let same = answer.filter(|answer| answer.fingerprint == claim.fingerprint);
-        self.replay(caller, Some(claim), same, self.clock.now()).await
+        self.replay(caller, Some(claim), same).await
     }
 
     async fn record_as(
@@ -259,12 +259,11 @@ impl CaseWriting {
         caller: &Caller,
         claim: Option<&Claim>,
         answer: Option<StoredAnswer>,
-        now: OffsetDateTime,
     ) -> Result<Option<Written>, UseCaseError> {
         let (Some(claim), Some(answer)) = (claim, answer) else { return Ok(None) };
-        if answer.expires_at <= now {
+        if answer.expired {
             let scope = KeyScope { principal_id: caller.actor.principal_id, key: &claim.key };
-            self.store.forget_expired(caller.actor.tenant_id, scope, now).await?;
+            self.store.forget_expired(caller.actor.tenant_id, scope).await?;
             return Ok(None);
         }
         if answer.fingerprint != claim.fingerprint && !Fault::ReplayWithoutFingerprint.is_seeded() {

@@ -29,8 +29,8 @@ pub struct StoredAnswer {
     pub fingerprint: Fingerprint,
     /// The answer.
     pub rendered: Rendered,
-    /// From when on the key counts as new.
-    pub expires_at: OffsetDateTime,
+    /// Whether the key counts as new, by the store's clock: whoever asks may have a wrong one.
+    pub expired: bool,
 }
 
 /// What is known before a write is decided.
@@ -62,7 +62,8 @@ pub struct AnswerToStore {
     pub fingerprint: Fingerprint,
     /// The answer.
     pub rendered: Rendered,
-    /// From when on the key counts as new.
+    /// From when on the key counts as new, by the clock that also says when the act happened. The store takes from it how long
+    /// the key lives, and keeps the time itself.
     pub expires_at: OffsetDateTime,
 }
 
@@ -233,8 +234,8 @@ pub trait CaseStore: Send + Sync + 'static {
     async fn load_answer(&self, tenant: TenantId, key: KeyScope<'_>) -> Result<Option<StoredAnswer>, StoreError>;
     /// Whether the tenant has this principal and its credentials are accepted: nobody else can be given a case.
     async fn is_assignable(&self, tenant: TenantId, principal: PrincipalId) -> Result<bool, StoreError>;
-    /// Forgets an expired answer, so that its key can be used anew.
-    async fn forget_expired(&self, tenant: TenantId, key: KeyScope<'_>, now: OffsetDateTime) -> Result<(), StoreError>;
+    /// Forgets an answer that has expired by the store's clock, so that its key can be used anew.
+    async fn forget_expired(&self, tenant: TenantId, key: KeyScope<'_>) -> Result<(), StoreError>;
     /// Commits one act.
     async fn commit(&self, write: &CaseWrite) -> Result<Commit, StoreError>;
 }

@@ -171,7 +171,7 @@ pub trait TenancyStore: Send + Sync + 'static {
     /// The answer stored under a key.
     async fn load_answer(&self, tenant: TenantId, key: KeyScope<'_>) -> Result<Option<StoredAnswer>, StoreError>;
     /// Forgets the answer under a key if it has expired.
-    async fn forget_expired(&self, tenant: TenantId, key: KeyScope<'_>, now: OffsetDateTime) -> Result<(), StoreError>;
+    async fn forget_expired(&self, tenant: TenantId, key: KeyScope<'_>) -> Result<(), StoreError>;
     /// A tenant with the head of its chain; `seen_by` must be it or the platform.
     async fn tenant(&self, seen_by: TenantId, id: TenantId) -> Result<Option<(Tenant, ChainHead)>, StoreError>;
     /// The tenant of this name, whoever asks.

@@ -55,7 +55,8 @@ pub struct Reservation {
     pub default_limit: u64,
     /// When.
     pub now: OffsetDateTime,
-    /// When the call counts as lost.
+    /// When the call counts as lost, by the same clock as `now`. The ledger takes from it how long the call may last, and keeps
+    /// the time itself: a node whose clock is slow must not lose its calls at once.
     pub expires_at: OffsetDateTime,
 }
 

@@ -167,7 +167,7 @@ impl TenancyWriting {
     pub async fn carry_out(&self, act: Act<'_>, decide: &dyn Decide) -> Result<Written, UseCaseError> {
         for _ in 0..ATTEMPTS {
             let now = self.clock.now();
-            if let Some(written) = self.replay(&act, now).await? {
+            if let Some(written) = self.replay(&act).await? {
                 return Ok(written);
             }
             let (tenant_id, tenant, head) = match act.target {
@@ -207,13 +207,13 @@ impl TenancyWriting {
         from_random(&bytes)
     }
 
-    async fn replay(&self, act: &Act<'_>, now: OffsetDateTime) -> Result<Option<Written>, UseCaseError> {
+    async fn replay(&self, act: &Act<'_>) -> Result<Option<Written>, UseCaseError> {
         let Some(claim) = act.claim else { return Ok(None) };
         let actor = &act.caller.actor;
         let scope = KeyScope { principal_id: actor.principal_id, key: &claim.key };
         let Some(answer) = self.store.load_answer(actor.tenant_id, scope).await? else { return Ok(None) };
-        if answer.expires_at <= now {
-            self.store.forget_expired(actor.tenant_id, scope, now).await?;
+        if answer.expired {
+            self.store.forget_expired(actor.tenant_id, scope).await?;
             return Ok(None);
         }
         if answer.fingerprint != claim.fingerprint {

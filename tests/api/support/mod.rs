@@ -112,6 +112,11 @@ impl TestApp {
 
     /// Another process on the same database, with the same keys; where it answers.
     pub async fn beside(&self, change: impl FnOnce(&mut Config)) -> String {
+        self.beside_at(None, change).await
+    }
+
+    /// The same, under a clock of its own.
+    pub async fn beside_at(&self, clock: Option<Arc<dyn Clock>>, change: impl FnOnce(&mut Config)) -> String {
         let mut config = self.config.clone();
         change(&mut config);
         let settings = PoolSettings {
@@ -120,7 +125,8 @@ impl TestApp {
             acquire_timeout: Duration::from_secs(5),
             statement_timeout: Duration::from_secs(15),
         };
-        let parts = bootstrap::Parts::from_pool(postgres::connect(&settings).await.unwrap());
+        let mut parts = bootstrap::Parts::from_pool(postgres::connect(&settings).await.unwrap());
+        parts.clock = clock.unwrap_or(parts.clock);
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
         config.server.public_url.clone_from(&url);

@@ -26,6 +26,12 @@ impl FrozenClock {
     }
 }
 
+impl Default for FrozenClock {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
 impl Clock for FrozenClock {
     fn now(&self) -> OffsetDateTime {
         *self.now.lock().unwrap()

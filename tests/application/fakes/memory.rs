@@ -1,17 +1,21 @@
 //! Cases in memory, held to the same contract as PostgreSQL by `case_store_contract`.
 
 use std::collections::{HashMap, HashSet};
-use std::sync::{Mutex, MutexGuard};
+use std::sync::{Arc, Mutex, MutexGuard};
 
 use async_trait::async_trait;
-use docket::application::ports::StoreError;
 use docket::application::ports::case_store::{
     Attachment, CaseStore, CaseWrite, Commit, KeyScope, Loaded, NewEvent, RowChange, StoredAnswer, StoredCase,
 };
 use docket::application::ports::job_store::NewJob;
+use docket::application::ports::{Clock, StoreError};
+use docket::application::request::Rendered;
 use docket_domain::audit::AuditRecord;
+use docket_domain::idempotency::Fingerprint;
 use docket_domain::ids::{CaseId, PrincipalId, TenantId};
 use time::OffsetDateTime;
+
+use super::FrozenClock;
 
 type AnswerKey = (TenantId, PrincipalId, String);
 
@@ -22,7 +26,7 @@ type Meanwhile = Box<dyn FnOnce(&mut Contents) + Send>;
 #[derive(Default)]
 pub struct Contents {
     pub cases: HashMap<(TenantId, CaseId), StoredCase>,
-    pub answers: HashMap<AnswerKey, StoredAnswer>,
+    pub answers: HashMap<AnswerKey, KeptAnswer>,
     pub audit: Vec<AuditRecord>,
     pub events: Vec<NewEvent>,
     pub attachments: Vec<(AuditRecord, Attachment)>,
@@ -32,6 +36,16 @@ pub struct Contents {
     in_flight: HashSet<AnswerKey>,
     stale: u32,
     meanwhile: Vec<Meanwhile>,
+    clock: Arc<FrozenClock>,
+}
+
+/// An answer under its key.
+#[derive(Clone)]
+pub struct KeptAnswer {
+    pub fingerprint: Fingerprint,
+    pub rendered: Rendered,
+    /// By the store's clock.
+    pub expires_at: OffsetDateTime,
 }
 
 /// [`CaseStore`] in memory.
@@ -41,6 +55,11 @@ pub struct MemoryStore {
 }
 
 impl MemoryStore {
+    /// A store that keeps time by this clock.
+    pub fn new(clock: Arc<FrozenClock>) -> Self {
+        Self { contents: Mutex::new(Contents { clock, ..Contents::default() }) }
+    }
+
     /// For looking behind.
     pub fn contents(&self) -> MutexGuard<'_, Contents> {
         self.contents.lock().unwrap()
@@ -63,6 +82,12 @@ impl MemoryStore {
 }
 
 impl Contents {
+    fn answer(&self, key: &AnswerKey) -> Option<StoredAnswer> {
+        let KeptAnswer { fingerprint, rendered, expires_at } = self.answers.get(key)?;
+        let expired = *expires_at <= self.clock.now();
+        Some(StoredAnswer { fingerprint: *fingerprint, rendered: rendered.clone(), expired })
+    }
+
     fn has_reference(&self, tenant: TenantId, reference: &str) -> bool {
         self.cases.iter().any(|(key, stored)| key.0 == tenant && stored.case.reference == reference)
     }
@@ -134,7 +159,8 @@ impl Contents {
         self.attachments.extend(write.attachments.iter().map(|row| (write.audit.clone(), row.clone())));
         if let (Some(key), Some(answer)) = (key, answer) {
             let (fingerprint, rendered) = (answer.fingerprint, answer.rendered.clone());
-            self.answers.insert(key, StoredAnswer { fingerprint, rendered, expires_at: answer.expires_at });
+            let expires_at = self.clock.now() + (answer.expires_at - write.audit.occurred_at);
+            self.answers.insert(key, KeptAnswer { fingerprint, rendered, expires_at });
         }
         Commit::Done
     }
@@ -147,12 +173,12 @@ impl CaseStore for MemoryStore {
         let case = contents.cases.get(&(tenant, case)).cloned();
         let scope = key.map(|key| (tenant, key.principal_id, key.key.as_str().to_owned()));
         // The answer comes with the case: where there is none, there is nothing to authorize the reader on.
-        let answer = scope.filter(|_| case.is_some()).and_then(|scope| contents.answers.get(&scope).cloned());
+        let answer = scope.filter(|_| case.is_some()).and_then(|scope| contents.answer(&scope));
         Ok(Loaded { case, answer })
     }
 
     async fn load_answer(&self, tenant: TenantId, key: KeyScope<'_>) -> Result<Option<StoredAnswer>, StoreError> {
-        Ok(self.contents().answers.get(&(tenant, key.principal_id, key.key.as_str().to_owned())).cloned())
+        Ok(self.contents().answer(&(tenant, key.principal_id, key.key.as_str().to_owned())))
     }
 
     /// Everybody can be given a case, but for the one with the greatest id.
@@ -160,10 +186,10 @@ impl CaseStore for MemoryStore {
         Ok(!principal.0.is_max())
     }
 
-    async fn forget_expired(&self, tenant: TenantId, key: KeyScope<'_>, now: OffsetDateTime) -> Result<(), StoreError> {
+    async fn forget_expired(&self, tenant: TenantId, key: KeyScope<'_>) -> Result<(), StoreError> {
         let mut contents = self.contents();
         let scope = (tenant, key.principal_id, key.key.as_str().to_owned());
-        if contents.answers.get(&scope).is_some_and(|answer| answer.expires_at <= now) {
+        if contents.answer(&scope).is_some_and(|answer| answer.expired) {
             contents.answers.remove(&scope);
             contents.forgotten += 1;
         }

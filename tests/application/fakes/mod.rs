@@ -11,6 +11,6 @@ mod tenancy;
 pub use calendars::MemoryCalendars;
 pub use clock::FrozenClock;
 pub use keys::MemoryKeys;
-pub use memory::{Contents, MemoryStore};
+pub use memory::{Contents, KeptAnswer, MemoryStore};
 pub use presenter::PlainPresenter;
 pub use tenancy::MemoryTenancy;

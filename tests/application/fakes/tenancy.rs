@@ -11,7 +11,6 @@ use docket::application::ports::tenancy_store::{Effect, TenancyCommit, TenancySt
 use docket_domain::audit::ChainHead;
 use docket_domain::ids::{ApiKeyId, PrincipalId, TenantId};
 use docket_domain::tenancy::{ApiKey, Principal, Tenant};
-use time::OffsetDateTime;
 use uuid::Uuid;
 
 #[derive(Default)]
@@ -81,7 +80,7 @@ impl TenancyStore for MemoryTenancy {
         Ok(None)
     }
 
-    async fn forget_expired(&self, _: TenantId, _: KeyScope<'_>, _: OffsetDateTime) -> Result<(), StoreError> {
+    async fn forget_expired(&self, _: TenantId, _: KeyScope<'_>) -> Result<(), StoreError> {
         Ok(())
     }
 

@@ -26,7 +26,8 @@ emitted AS (
 remembered AS (
     INSERT INTO docket.idempotency_keys
         (tenant_id, principal_id, key, fingerprint, status, etag, location, body, created_at, expires_at)
-    SELECT tenant_id, $20, $29::text, $30::bytea, $31::smallint, $32::text, $33::text, $34::text, $19, $35::timestamptz
+    SELECT tenant_id, $20, $29::text, $30::bytea, $31::smallint, $32::text, $33::text, $34::text, $19,
+           now() + ($35::timestamptz - $19)
     FROM moved WHERE $29::text IS NOT NULL
 )
 SELECT (SELECT free FROM context) AS "free!", (SELECT count(*) FROM moved) AS "moved!"

@@ -1,4 +1,5 @@
--- A new case: the row, its first audit record, its event and its stored answer, or nothing at all.
+-- A new case: the row, its first audit record, its event and its stored answer, or nothing at all. How long the key of the
+-- answer lives is given by times of the service's clock, when it ends by the clock of this server.
 WITH context AS MATERIALIZED (
     SELECT set_config('docket.tenant', $1, true) IS NOT NULL AS ready,
            coalesce(pg_try_advisory_xact_lock($2), true) AS free
@@ -23,7 +24,8 @@ emitted AS (
 remembered AS (
     INSERT INTO docket.idempotency_keys
         (tenant_id, principal_id, key, fingerprint, status, etag, location, body, created_at, expires_at)
-    SELECT tenant_id, $18, $26::text, $27::bytea, $28::smallint, $29::text, $30::text, $31::text, $14, $32::timestamptz
+    SELECT tenant_id, $18, $26::text, $27::bytea, $28::smallint, $29::text, $30::text, $31::text, $14,
+           now() + ($32::timestamptz - $14)
     FROM created WHERE $26::text IS NOT NULL
 )
 SELECT (SELECT free FROM context) AS "free!", (SELECT count(*) FROM created) AS "created!"

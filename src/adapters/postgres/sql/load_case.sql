@@ -6,7 +6,7 @@ SELECT c.id, c.tenant_id, c.reference, c.version, c.state, c.severity, c.confide
        c.created_at, c.updated_at, c.closed_at, c.attributes, c.audit_seq, c.audit_head,
        c.deadline_seconds, c.warned_75_at, c.warned_90_at, c.breached_at, c.next_notice_at,
        k.fingerprint AS "fingerprint?", k.status AS "status?", k.etag AS "etag?", k.location AS "location?",
-       k.body AS "body?", k.expires_at AS "expires_at?"
+       k.body AS "body?", k.expires_at <= now() AS "expired?"
 FROM docket.cases c
 LEFT JOIN docket.idempotency_keys k
        ON k.tenant_id = c.tenant_id AND k.principal_id = $3 AND k.key = $4

@@ -8,7 +8,7 @@ SELECT wanted.place AS "place!",
        c.created_at, c.updated_at, c.closed_at, c.attributes, c.audit_seq, c.audit_head,
        c.deadline_seconds, c.warned_75_at, c.warned_90_at, c.breached_at, c.next_notice_at,
        k.fingerprint AS "fingerprint?", k.status AS "status?", k.etag AS "etag?", k.location AS "location?",
-       k.body AS "body?", k.expires_at AS "expires_at?"
+       k.body AS "body?", k.expires_at <= now() AS "expired?"
 FROM unnest($2::uuid[], $3::uuid[], $4::text[]) WITH ORDINALITY AS wanted (case_id, principal_id, key, place)
 JOIN docket.cases c ON c.id = wanted.case_id
 LEFT JOIN docket.idempotency_keys k
