@@ -52,7 +52,7 @@ async fn answer_later(store: &PgCaseStore, pool: &PgPool, write: &CaseWrite) -> 
             "WITH context AS MATERIALIZED (SELECT set_config('docket.tenant', $1::text, true) IS NOT NULL AS ready)
              INSERT INTO docket.idempotency_keys
                  (tenant_id, principal_id, key, fingerprint, status, etag, location, body, created_at, expires_at)
-             SELECT $1::uuid, $2, $3, $4, $5, $6, $7, $8, $9, now() + ($10 - $9) WHERE (SELECT ready FROM context)
+             SELECT $1::uuid, $2, $3, $4, $5, $6, $7, $8, $9, now() + ($10::timestamptz - $9::timestamptz) WHERE (SELECT ready FROM context)
              ON CONFLICT DO NOTHING",
         )
         .bind(write.case.tenant_id.to_string())
