@@ -36,6 +36,7 @@ const EVERY: Duration = Duration::from_millis(250);
 /// Arguments of `docket drill`.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
+#[allow(clippy::struct_excessive_bools, reason = "each is a flag of its own on the command line")]
 pub struct Args {
     /// The runbook's name, without `.md`; several are drilled one after the other
     #[arg(required_unless_present_any = ["list", "all"])]
