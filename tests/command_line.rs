@@ -54,11 +54,29 @@ fn mistakes_in_the_settings_stop_the_start_with_exit_code_2() {
 fn wrong_usage_is_exit_code_2_and_help_is_0() {
     assert_eq!(docket(&["fly"], &[]).status.code(), Some(2));
     assert_eq!(docket(&["--set", "novalue", "config"], &[]).status.code(), Some(2));
-    for arguments in [vec!["--help"], vec!["serve", "--help"], vec!["config", "--help"]] {
+}
+
+/// The subcommands that a help page lists.
+fn listed(help: &str) -> Vec<String> {
+    let commands = help.split_once("Commands:\n").map_or("", |(_, rest)| rest.split("\n\n").next().unwrap());
+    let name = |line: &str| line.strip_prefix("  ")?.split(' ').next().map(str::to_owned);
+    commands.lines().filter_map(name).filter(|name| !name.is_empty() && name != "help").collect()
+}
+
+#[test]
+fn the_help_of_every_command_at_every_depth_has_examples() {
+    let mut left: Vec<Vec<String>> = vec![Vec::new()];
+    let mut seen = 0;
+    while let Some(path) = left.pop() {
+        let arguments: Vec<&str> = path.iter().map(String::as_str).chain(["--help"]).collect();
         let output = docket(&arguments, &[]);
-        assert_eq!(output.status.code(), Some(0));
-        assert!(text(&output.stdout).contains("Examples:"), "{arguments:?}");
+        assert_eq!(output.status.code(), Some(0), "{path:?}");
+        let help = text(&output.stdout);
+        assert!(help.contains("Examples:"), "{path:?} has no examples");
+        left.extend(listed(help).into_iter().map(|name| [&path[..], &[name]].concat()));
+        seen += 1;
     }
+    assert!(seen > 30, "{seen}");
 }
 
 #[test]

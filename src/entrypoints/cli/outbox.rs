@@ -35,6 +35,7 @@ pub struct Args {
 #[derive(Debug, Subcommand)]
 enum What {
     /// List what waits, one line a destination and case
+    #[command(after_help = EXAMPLES)]
     List {
         #[command(flatten)]
         of: Of,
@@ -52,6 +53,7 @@ enum What {
         limit: u32,
     },
     /// Show what waits for one destination in one case
+    #[command(after_help = EXAMPLES)]
     Show {
         #[command(flatten)]
         of: Of,
@@ -61,6 +63,7 @@ enum What {
         case: Uuid,
     },
     /// Try again what was given up
+    #[command(after_help = EXAMPLES)]
     Redrive {
         #[command(flatten)]
         of: Of,
@@ -75,6 +78,7 @@ enum What {
         case: Option<Uuid>,
     },
     /// Give up the event at the head of a case for good
+    #[command(after_help = EXAMPLES)]
     Skip {
         #[command(flatten)]
         of: Of,
