@@ -200,6 +200,7 @@ impl Parts {
         let memory = Arc::new(CredentialMemory::new(memory));
         let tenancy = self.tenancy(config, memory.clone());
         let tokens = issuer.map(|issuer| issuer.verifier(&tenancy)).transpose()?;
+        let search = self.search(config);
         Ok(ApiState::new(ApiParts {
             writing: self.writing(config),
             cases: self.cases.clone(),
@@ -213,8 +214,8 @@ impl Parts {
             library: self.library(config, tenancy.clone())?,
             fetcher: Self::fetcher(config)?,
             jobs: self.jobs(),
-            answering: self.answering(config, self.search(config))?,
-            search: self.search(config),
+            answering: self.answering(config, search.clone())?,
+            search,
             job_kinds: self.job_kinds(config)?,
             register_entries: self.register_entries(),
             clock: self.clock.clone(),

@@ -49,6 +49,12 @@ RETRIEVAL = Dashboard(
                 {"{{stage}}": quantile(0.99, "docket_search_stage_seconds", "stage")},
             ),
             Panel(
+                "Searches remembered",
+                "Answered from what the same search found before, or not; stale: that is not there any more.",
+                "ops",
+                {"{{outcome}}": "sum by (outcome) (rate(docket_search_cache_total[5m]))"},
+            ),
+            Panel(
                 "Time of a batch in the embedding model, p99",
                 "For questions and for documents.",
                 "s",

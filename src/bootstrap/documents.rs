@@ -13,6 +13,7 @@ use crate::adapters::python::{PluginParser, PluginPool};
 use crate::application::knowledge::embed_passages::{EmbedLater, EmbedPassages};
 use crate::application::knowledge::ingest_document::IngestDocument;
 use crate::application::knowledge::library::Library;
+use crate::application::knowledge::plugin_chunkers::PluginChunkers;
 use crate::application::ports::{ChunkStore, DocumentFetcher, DocumentParser, DocumentStore, Plugins};
 use crate::application::tenancy::TenancyWriting;
 use crate::config::Config;
@@ -65,6 +66,7 @@ impl Parts {
             chunks: self.chunks(),
             blobs: self.blobs(config)?,
             parser: self.parser(config),
+            chunkers: PluginChunkers { plugins: self.plugins(config), by_collection: config.plugins.chunkers.clone() },
             embedder: self.embedder(config),
             clock: self.clock.clone(),
             later: self.embed_later(),

@@ -15,8 +15,10 @@ use crate::adapters::embedding::{EmbeddingProbe, EmbeddingSettings, OnnxEmbedder
 use crate::adapters::postgres::{PgKeywordFeed, PgPassageIndex};
 use crate::application::knowledge::embedding_cache::EmbeddingCache;
 use crate::application::knowledge::follow_passages::FollowPassages;
+use crate::application::knowledge::plugin_reranker::PluginReranker;
 use crate::application::knowledge::search::SearchPassages;
-use crate::application::ports::{Embedder, HealthProbe, KeywordFeed, KeywordIndex, ProbeState};
+use crate::application::knowledge::search_cache::SearchCache;
+use crate::application::ports::{Embedder, HealthProbe, KeywordFeed, KeywordIndex, Plugins, ProbeState};
 use crate::config::Config;
 
 /// This process's index of words, and whether it has caught up.
@@ -63,6 +65,8 @@ impl Parts {
             keywords: self.words.index.clone(),
             passages: Arc::new(PgPassageIndex::new(self.pool.clone())),
             vectors: EmbeddingCache::new(self.embedder(config)),
+            reranker: plugin_reranker(config, || self.plugins(config)),
+            cache: SearchCache::new(config.embedding.search_cache),
         })
     }
 
@@ -129,6 +133,13 @@ pub fn embedder(config: &Config) -> OnnxEmbedder {
         batch_tokens: section.batch_tokens,
         window: section.window,
     })
+}
+
+/// The plugin that reranks, where the configuration names one.
+pub fn plugin_reranker(config: &Config, plugins: impl FnOnce() -> Arc<dyn Plugins>) -> Option<PluginReranker> {
+    let name = config.plugins.reranker.clone();
+    let deadline = Duration::from_millis(config.plugins.reranker_ms);
+    (!name.is_empty()).then(|| PluginReranker { plugins: plugins(), name, deadline })
 }
 
 /// An empty index of words, as the service uses it.

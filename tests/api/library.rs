@@ -10,11 +10,16 @@ use uuid::Uuid;
 use crate::support::{Answer, TestApp};
 
 async fn app() -> TestApp {
+    app_with(|_| {}).await
+}
+
+async fn app_with(change: impl FnOnce(&mut docket::config::Config)) -> TestApp {
     TestApp::start_with(|config| {
         config.server.role = docket::config::ProcessRole::All;
         config.plugins.program = Some(env!("CARGO_BIN_EXE_docket").into());
         config.plugins.home = Some(concat!(env!("CARGO_MANIFEST_DIR"), "/.venv").into());
         config.plugins.workers = 1;
+        change(config);
     })
     .await
 }
@@ -84,6 +89,27 @@ async fn a_document_is_read_replaced_known_again_and_removed() {
     .await
     .unwrap();
     assert_eq!(left, 0);
+}
+
+#[tokio::test]
+async fn a_collection_is_cut_by_the_plugin_that_the_settings_name() {
+    let app = app_with(|config| {
+        config.plugins.path = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/plugins/troublemakers").into();
+        let cut_by = [("acts", "lines"), ("wrong", "astray")];
+        config.plugins.chunkers = cut_by.map(|(collection, name)| (collection.to_owned(), name.to_owned())).into();
+    })
+    .await;
+    let text = "One line.\nÜnd another.\n\nThe third.";
+    for (collection, expected) in [("acts", 3), ("default", 1)] {
+        let label = [("collection", collection)];
+        let answer = bring(&app, Role::Caseworker, form("lines.txt", text, &label)).await;
+        let document = read(&app, answer.json()["id"].as_str().unwrap()).await;
+        assert_eq!(document["passages"], expected, "{collection}: {document}");
+    }
+    let answer = bring(&app, Role::Caseworker, form("lines.txt", text, &[("collection", "wrong")])).await;
+    let document = read(&app, answer.json()["id"].as_str().unwrap()).await;
+    assert_eq!((&document["status"], &document["passages"]), (&json!("failed"), &json!(0)), "{document}");
+    assert!(document["failure"]["reason"].as_str().unwrap().contains("astray"), "{document}");
 }
 
 #[tokio::test]

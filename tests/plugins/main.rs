@@ -4,6 +4,7 @@
 
 mod documents;
 mod misdeeds;
+mod stages;
 
 use std::path::Path;
 use std::sync::Arc;

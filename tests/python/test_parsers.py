@@ -95,3 +95,36 @@ def test_text_of_the_scanned_directives_is_read_well() -> None:
         pytest.skip(f"there is no {folder}")
     poor = [quality for quality in pairs(folder) if quality.confirmed < LEAST]
     assert poor == []
+
+
+def sized_pdf(*lines: tuple[int, str]) -> bytes:
+    """A page with these lines, each in letters of its size."""
+    height = 700
+    drawn: list[str] = []
+    for size, line in lines:
+        drawn.append(f"BT /F {size} Tf 40 {height} Td ({line}) Tj ET")
+        height -= 2 * size
+    content = "\n".join(drawn)
+    return (
+        "%PDF-1.4\n1 0 obj<</Type/Catalog/Pages 2 0 R>>endobj 2 0 obj<</Type/Pages/Kids[3 0 R]/Count 1>>endobj "
+        "3 0 obj<</Type/Page/Parent 2 0 R/MediaBox[0 0 600 800]/Contents 4 0 R/Resources<</Font<</F 5 0 R>>>>>>endobj "
+        f"4 0 obj<</Length {len(content)}>>stream\n{content}\nendstream endobj "
+        "5 0 obj<</Type/Font/Subtype/Type1/BaseFont/Helvetica>>endobj trailer<</Root 1 0 R>>"
+    ).encode()
+
+
+def test_larger_letters_are_the_headings_of_a_pdf_without_an_outline() -> None:
+    clause = "A wire rope is taken out of service after 96 months."
+    parts = ((14, "Part A. Lines"), (10, clause), (14, "Part B"), (10, clause))
+    content = sized_pdf((20, "Mooring Code"), (10, clause), *parts)
+    read = PdfParser().parse(File("code.pdf", "application/pdf", content))
+    found = [(heading.level, heading.text) for heading in read.headings]
+    assert found == [(1, "Mooring Code"), (2, "Part A. Lines"), (2, "Part B")]
+    assert all(read.text[heading.at :].startswith(heading.text) for heading in read.headings)
+
+
+def test_sizes_that_mean_nothing_give_no_headings() -> None:
+    scan = sized_pdf(*[(9 + number, f"A recognised line of a scan, number {number}") for number in range(12)])
+    assert PdfParser().parse(File("scan.pdf", "application/pdf", scan)).headings == []
+    letterhead = sized_pdf((20, "Authority"), (10, "Dear officers, we answer your questions."), (10, "Yours truly."))
+    assert PdfParser().parse(File("letter.pdf", "application/pdf", letterhead)).headings == []

@@ -7,6 +7,8 @@ mod database_support;
 #[allow(dead_code)]
 mod support;
 
+mod memory;
 mod nearest;
+mod rerankers;
 mod service;
 mod words;

@@ -13,7 +13,7 @@ use uuid::Uuid;
 use crate::nearest::{document, tenant_of};
 use crate::support::{Answer, TestApp};
 
-const TEXTS: [&str; 3] = [
+pub const TEXTS: [&str; 3] = [
     "A licensee must notify the Authority of a safety incident within 24 hours.",
     "Annual fees are due on the first of March.",
     "Inspectors may enter premises at any reasonable time.",
@@ -25,25 +25,25 @@ async fn vectors(texts: &[&str]) -> Vec<Vec<f32>> {
     OnnxEmbedder::new(settings).embed(&texts, Urgency::Bulk).await.unwrap()
 }
 
-async fn bring(app: &TestApp, owner: &PgPool, tenant: usize, level: &str, texts: &[&str]) -> Uuid {
+pub async fn bring(app: &TestApp, owner: &PgPool, tenant: usize, level: &str, texts: &[&str]) -> Uuid {
     let principal = app.tenants[tenant].principals[&Role::Supervisor];
     let vectors = vectors(texts).await;
     let passages: Vec<(&str, Vec<f32>)> = texts.iter().copied().zip(vectors).collect();
     document(owner, tenant_of(owner, principal).await, principal, level, &passages).await
 }
 
-async fn search(app: &TestApp, tenant: usize, role: Role, body: &Value) -> Value {
+pub async fn search(app: &TestApp, tenant: usize, role: Role, body: &Value) -> Value {
     let answer = Answer::of(app.request(Method::POST, "/v1/search", &app.tenants[tenant].keys[&role]).json(body)).await;
     assert_eq!(answer.status, 200, "{}", answer.text);
     answer.json()
 }
 
-fn texts(answer: &Value) -> Vec<String> {
+pub fn texts(answer: &Value) -> Vec<String> {
     answer["hits"].as_array().unwrap().iter().map(|hit| hit["text"].as_str().unwrap().to_owned()).collect()
 }
 
 /// Asks until the answer is as expected; an index of words follows within a second, a busy machine takes longer.
-async fn eventually(
+pub async fn eventually(
     app: &TestApp,
     tenant: usize,
     role: Role,

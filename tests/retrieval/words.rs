@@ -58,6 +58,22 @@ fn tenants_share_neither_passages_nor_scores() {
 }
 
 #[test]
+fn a_change_moves_the_generation_of_its_tenant_alone_and_a_new_index_that_of_all() {
+    let index = index(vec![entry(1, 10, "annual fee")]);
+    let generations = || [1, 2].map(|tenant| index.generation(TenantId(Uuid::from_u128(tenant))));
+    let [first, second] = generations();
+    assert!(first > second);
+    index.apply(vec![KeywordChange::Add(entry(2, 20, "breach"))]).unwrap();
+    let [still, moved] = generations();
+    assert_eq!(still, first);
+    assert!(moved > second);
+    index.start_over();
+    index.publish();
+    let replaced = generations();
+    assert!(replaced[0] > first && replaced[1] > moved, "{replaced:?}");
+}
+
+#[test]
 fn what_may_not_be_seen_is_not_found() {
     let mut secret = entry(1, 10, "secret reactor");
     secret.confidentiality = Confidentiality::Restricted;

@@ -4,6 +4,7 @@ pub mod check;
 pub mod extract;
 pub mod grading;
 pub mod question;
+mod relative;
 pub mod sentences;
 pub mod support;
 pub mod words;

@@ -45,11 +45,29 @@ pub struct Chunk {
     pub char_end: u32,
     /// About how many word pieces it has.
     pub token_count: u32,
-    /// SHA-256 of its text in UTF-8.
+    /// SHA-256 of [`with_headings`] in UTF-8: passages with the same have the same embedding.
     #[serde(skip)]
     pub content_sha256: [u8; 32],
     /// Who may see it: that of its document.
     pub confidentiality: Confidentiality,
     /// Who brought its document.
     pub created_by: PrincipalId,
+}
+
+/// What stands for a passage where it is looked for, by words and by meaning: its text below the headings that say what it is
+/// about.
+pub fn with_headings(headings: &[String], text: &str) -> String {
+    if headings.is_empty() { text.to_owned() } else { format!("{}\n{text}", headings.join("\n")) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_passage_is_looked_for_below_its_headings() {
+        let headings = ["Code".to_owned(), "3. Lines".to_owned()];
+        assert_eq!(with_headings(&headings, "Wire ropes: 96 months."), "Code\n3. Lines\nWire ropes: 96 months.");
+        assert_eq!(with_headings(&[], "Wire ropes."), "Wire ropes.");
+    }
 }

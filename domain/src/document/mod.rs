@@ -14,7 +14,7 @@ pub mod names;
 pub mod record;
 pub mod visibility;
 
-pub use chunk::{Chunk, Passage};
+pub use chunk::{Chunk, Passage, with_headings};
 pub use chunking::Chunking;
 pub use extracted::{Extracted, Heading};
 pub use names::{ChunkingStrategy, DocumentStatus, FailureCode};

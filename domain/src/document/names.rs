@@ -43,7 +43,7 @@ named_enum! {
         Bomb = "bomb",
         /// No parser reads this kind of file.
         Unsupported = "unsupported",
-        /// The parser did not answer in time, or died of it.
+        /// The parser did not answer in time, or died of it; or the plugin that cuts the collection's texts did, or gave what is no cut.
         ParserFailed = "parser_failed",
         /// The address gave no document.
         Unreachable = "unreachable",

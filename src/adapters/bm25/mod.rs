@@ -7,7 +7,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use docket_domain::ids::{ChunkId, TenantId};
-use parking_lot::RwLock;
+use parking_lot::{Mutex, RwLock};
 
 use crate::application::ports::StoreError;
 use crate::application::ports::case_reader::Viewer;
@@ -23,12 +23,22 @@ pub struct TantivyIndex {
     analysis: Analysis,
     serving: RwLock<Tenants>,
     building: RwLock<Option<Tenants>>,
+    generations: Mutex<Generations>,
+}
+
+/// When the passages of each tenant changed last, counted in changes of all of them.
+#[derive(Default)]
+struct Generations {
+    latest: u64,
+    /// Of a whole index.
+    replaced: u64,
+    tenants: HashMap<TenantId, u64>,
 }
 
 impl TantivyIndex {
     /// An empty index that splits texts into words in this way.
     pub fn new(analysis: Analysis) -> Self {
-        Self { analysis, serving: RwLock::default(), building: RwLock::default() }
+        Self { analysis, serving: RwLock::default(), building: RwLock::default(), generations: Mutex::default() }
     }
 
     fn tenant(&self, tenants: &Tenants, tenant: TenantId) -> Result<Arc<TenantIndex>, StoreError> {
@@ -68,6 +78,11 @@ impl KeywordIndex for TantivyIndex {
         }
         for (tenant, changes) in by_tenant {
             self.tenant(&tenants, tenant)?.apply(changes).map_err(StoreError::internal)?;
+            // After the change: what a search began before it found may be stale, and is dated so.
+            let mut generations = self.generations.lock();
+            generations.latest += 1;
+            let latest = generations.latest;
+            generations.tenants.insert(tenant, latest);
         }
         Ok(())
     }
@@ -79,7 +94,15 @@ impl KeywordIndex for TantivyIndex {
     fn publish(&self) {
         if let Some(built) = self.building.write().take() {
             *self.serving.write() = built;
+            let mut generations = self.generations.lock();
+            generations.latest += 1;
+            generations.replaced = generations.latest;
         }
+    }
+
+    fn generation(&self, tenant: TenantId) -> u64 {
+        let generations = self.generations.lock();
+        generations.tenants.get(&tenant).copied().unwrap_or_default().max(generations.replaced)
     }
 
     fn passages(&self) -> u64 {

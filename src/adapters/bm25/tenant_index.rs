@@ -113,7 +113,7 @@ impl TenantIndex {
         filter: &PassageFilter,
         limit: usize,
     ) -> Result<Vec<(ChunkId, f64)>, TantivyError> {
-        let mut words = self.analysis.words(text);
+        let mut words = self.analysis.words_of_question(text);
         words.truncate(MOST_WORDS);
         if words.is_empty() || limit == 0 {
             return Ok(Vec::new());

@@ -100,14 +100,16 @@ impl ChunkStore for PgChunkStore {
     async fn without_embedding(&self, tenant: TenantId, limit: u32) -> Result<Vec<Unembedded>, StoreError> {
         let rows = sqlx::query!(
             "WITH context AS MATERIALIZED (SELECT set_config('docket.tenant', $1, true) IS NOT NULL AS ready)
-             SELECT id, text, content_sha256 FROM docket.chunks
+             SELECT id, text, heading_path, content_sha256 FROM docket.chunks
              WHERE (SELECT ready FROM context) AND embedding IS NULL ORDER BY id LIMIT $2",
             tenant.to_string(),
             i64::from(limit)
         );
         let rows = rows.fetch_all(&self.pool).await.map_err(store_error)?;
-        let read = |id, text, hash| Ok(Unembedded { id: ChunkId(id), text, content_sha256: hash32(hash)? });
-        rows.into_iter().map(|row| read(row.id, row.text, row.content_sha256)).collect()
+        let read = |id, headings, text, hash| {
+            Ok(Unembedded { id: ChunkId(id), headings, text, content_sha256: hash32(hash)? })
+        };
+        rows.into_iter().map(|row| read(row.id, row.heading_path, row.text, row.content_sha256)).collect()
     }
 
     async fn set_embeddings(&self, tenant: TenantId, embeddings: &[(ChunkId, Vec<f32>)]) -> Result<u64, StoreError> {

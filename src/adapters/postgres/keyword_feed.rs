@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 
 use async_trait::async_trait;
+use docket_domain::document::with_headings;
 use docket_domain::ids::{ChunkId, CollectionId, DocumentId, PrincipalId, TenantId};
 use sqlx::PgPool;
 
@@ -61,7 +62,7 @@ impl PgKeywordFeed {
                 collection_id: CollectionId(row.collection_id),
                 confidentiality: row.confidentiality.parse().map_err(unreadable)?,
                 created_by: PrincipalId(row.created_by),
-                text: format!("{}\n{}", row.heading_path.join("\n"), row.text),
+                text: with_headings(&row.heading_path, &row.text),
             };
             added.push((row.written_by.parse().map_err(StoreError::internal)?, entry));
         }

@@ -1,6 +1,6 @@
 //! Asking a gold set through the whole way that answers take, and grading what comes.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use docket_domain::answer::grading::{attributed_share, context_precision, holds, token_f1};
 use docket_domain::answer::sentences;
@@ -14,6 +14,7 @@ use serde::Serialize;
 use uuid::Uuid;
 
 use super::gold::{GoldQuestion, Half, Kind};
+use super::plugin_grader::{GraderError, PluginGrader};
 use crate::application::error::UseCaseError;
 use crate::application::knowledge::answer::{Answer, AnswerEvent, Verdict};
 use crate::application::knowledge::answer_question::{Answered, Question, answer_question};
@@ -39,6 +40,9 @@ pub enum AnswersError {
     /// The model that compares meanings.
     #[error(transparent)]
     Embedder(#[from] EmbedderError),
+    /// The plugin that grades.
+    #[error(transparent)]
+    Grader(#[from] GraderError),
 }
 
 /// One question with what came of it. Shares are from 0 to 1, and absent where they mean nothing.
@@ -80,6 +84,9 @@ pub struct Graded {
     pub token_f1: Option<f64>,
     /// Likeness of answer and reference by meaning.
     pub similarity: Option<f64>,
+    /// What a plugin gave, by the names of its marks.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub marks: BTreeMap<String, f64>,
 }
 
 impl Graded {
@@ -97,6 +104,8 @@ pub struct AnswerEvaluation<'a> {
     pub library: &'a Library,
     /// Compares meanings; where it is not installed those measures are left out.
     pub embedder: &'a dyn Embedder,
+    /// Grades answers, too, where one is wanted.
+    pub grader: Option<&'a PluginGrader>,
     /// Whose documents are asked.
     pub tenant: TenantId,
 }
@@ -179,6 +188,10 @@ impl AnswerEvaluation<'_> {
                         .any(|quote| quote.document == document && holds(&quote.quote, &citation.quote))
             })
         };
+        let marks = match self.grader {
+            Some(grader) if answered => grader.grade(&question.question, &answer.answer, &contexts).await?,
+            _ => BTreeMap::new(),
+        };
         let meanings = self.meanings(question, answer, answered).await?;
         let said = |text: &&String| says(answer, text);
         Ok(Graded {
@@ -201,6 +214,7 @@ impl AnswerEvaluation<'_> {
             token_f1: answerable
                 .then(|| if answered { token_f1(&answer.answer, &question.reference_answer) } else { 0.0 }),
             similarity: meanings.map(|(_, similarity)| similarity).filter(|_| answerable),
+            marks,
         })
     }
 

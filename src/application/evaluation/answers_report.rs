@@ -42,6 +42,9 @@ pub struct Part {
     pub forbidding: usize,
     /// Measures by name.
     pub measures: BTreeMap<&'static str, Measured>,
+    /// A plugin's marks by name, over the answers that it graded. No baseline holds them.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub marks: BTreeMap<String, Measured>,
 }
 
 /// Everything that was found out.
@@ -157,6 +160,13 @@ fn part(questions: &[&Graded]) -> Part {
         let values: Vec<f64> = questions.iter().filter_map(|one| of(one)).collect();
         (!values.is_empty()).then(|| (name, Measured { questions: values.len(), figure: figure(&values) }))
     });
+    let mut marks: BTreeMap<&String, Vec<f64>> = BTreeMap::new();
+    for (name, mark) in questions.iter().flat_map(|one| &one.marks) {
+        marks.entry(name).or_default().push(*mark);
+    }
+    let marks = marks
+        .into_iter()
+        .map(|(name, values)| (name.clone(), Measured { questions: values.len(), figure: figure(&values) }));
     Part {
         tallies,
         citations: questions.iter().map(|one| one.citations).sum(),
@@ -164,6 +174,7 @@ fn part(questions: &[&Graded]) -> Part {
         forbidden: questions.iter().filter(|one| !one.said_forbidden.is_empty()).count(),
         forbidding: questions.iter().filter(|one| one.forbids).count(),
         measures: measures.collect(),
+        marks: marks.collect(),
     }
 }
 
@@ -192,6 +203,7 @@ mod tests {
             relevancy: None,
             token_f1: None,
             similarity: None,
+            marks: BTreeMap::new(),
         }
     }
 

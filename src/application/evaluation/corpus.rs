@@ -8,6 +8,7 @@ use docket_domain::retrieval::windows::windows;
 use uuid::Uuid;
 
 use super::dataset::Dataset;
+use crate::application::knowledge::plugin_reranker::RerankerError;
 use crate::application::ports::case_reader::Viewer;
 use crate::application::ports::embedder::{Embedder, EmbedderError, Urgency};
 use crate::application::ports::keyword_index::{KeywordChange, KeywordEntry};
@@ -34,6 +35,9 @@ pub enum EvaluationError {
     /// The index of words.
     #[error(transparent)]
     Index(#[from] StoreError),
+    /// The plugin that reranks.
+    #[error(transparent)]
+    Reranker(#[from] RerankerError),
     /// The file of vectors.
     #[error("cannot keep vectors: {0}")]
     Vectors(#[from] std::io::Error),

@@ -10,4 +10,5 @@ pub mod corpus;
 pub mod dataset;
 pub mod gold;
 pub mod pipelines;
+pub mod plugin_grader;
 pub mod report;

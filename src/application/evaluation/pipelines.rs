@@ -7,7 +7,8 @@ use docket_domain::retrieval::{convex_combination, max_sim, reciprocal_rank_fusi
 
 use super::corpus::{EvaluationError, Part, by_meaning, by_words};
 use super::dataset::Dataset;
-use crate::application::knowledge::search::{CANDIDATES, FUSED_SHARE, RERANKED};
+use crate::application::knowledge::plugin_reranker::PluginReranker;
+use crate::application::knowledge::search::{CANDIDATES, FUSED_SHARE, RERANKED, WORDS_SHARE};
 use crate::application::ports::KeywordIndex;
 use crate::application::ports::embedder::{Embedder, TokenVectors, Urgency};
 
@@ -15,7 +16,8 @@ use crate::application::ports::embedder::{Embedder, TokenVectors, Urgency};
 pub const CUT: usize = 10;
 
 /// The pipelines in the order of the table.
-pub const PIPELINES: [&str; 6] = ["bm25", "dense", "rrf k=60", "rrf k=10", "convex", "convex + maxsim"];
+pub const PIPELINES: [&str; 7] =
+    ["bm25", "dense", "rrf k=60", "rrf k=10", "convex", "convex + maxsim", "convex + plugin"];
 
 /// What each pipeline achieved on each question, in the order of the questions; none where it was not run.
 pub type Outcomes = Vec<Vec<Option<Measures>>>;
@@ -34,6 +36,8 @@ pub struct Evaluation<'a> {
     pub questions: &'a [Vec<f32>],
     /// The model, for the tokens of the candidates.
     pub embedder: &'a dyn Embedder,
+    /// Reranks, too, where one is named.
+    pub reranker: Option<&'a PluginReranker>,
     /// How many questions are reranked, evenly spread; reranking costs seconds a question.
     pub reranked_questions: usize,
 }
@@ -50,12 +54,16 @@ impl Evaluation<'_> {
             let nearest_part: HashMap<usize, usize> =
                 near.iter().map(|(document, _, part)| (*document, *part)).collect();
             let near: Vec<(usize, f64)> = near.into_iter().map(|(document, score, _)| (document, score)).collect();
-            let convex = convex_combination(&[(&words, 0.5), (&near, 0.5)]);
+            let convex = convex_combination(&[(&words, WORDS_SHARE), (&near, 1.0 - WORDS_SHARE)]);
             let chosen = place * self.reranked_questions / count != (place + 1) * self.reranked_questions / count;
             let reranked = if chosen {
                 Some(self.rerank(&question.text, &convex, &nearest_part, &mut tokens).await?)
             } else {
                 None
+            };
+            let by_plugin = match self.reranker {
+                Some(plugin) if chosen => Some(self.rerank_by(plugin, &question.text, &convex, &nearest_part).await?),
+                _ => None,
             };
             let rankings = [
                 Some(words.clone()),
@@ -64,6 +72,7 @@ impl Evaluation<'_> {
                 Some(reciprocal_rank_fusion(&[&words, &near], 10.0)),
                 Some(convex),
                 reranked,
+                by_plugin,
             ];
             for (outcome, ranking) in outcomes.iter_mut().zip(rankings) {
                 outcome.push(ranking.map(|ranking| self.judge(&question.id, &ranking)));
@@ -82,6 +91,28 @@ impl Evaluation<'_> {
         self.dataset.judgments.get(question).map_or_else(Measures::default, |judged| measure(ids, judged, CUT))
     }
 
+    /// A passage is compared by its nearest part; one that only words found, by its first.
+    fn part_of(&self, document: usize, nearest_part: &HashMap<usize, usize>) -> usize {
+        let first = self.parts.partition_point(|part| part.document < document);
+        nearest_part.get(&document).copied().unwrap_or(first)
+    }
+
+    /// A plugin's judgment of the first candidates, mixed with the order before. A plugin that gives none ends the evaluation: a
+    /// figure of the order before would not be its own.
+    async fn rerank_by(
+        &self,
+        plugin: &PluginReranker,
+        question: &str,
+        ranking: &[(usize, f64)],
+        nearest_part: &HashMap<usize, usize>,
+    ) -> Result<Vec<(usize, f64)>, EvaluationError> {
+        let first: Vec<(usize, f64)> = ranking.iter().take(RERANKED).copied().collect();
+        let text = |(document, _): &(usize, f64)| self.parts[self.part_of(*document, nearest_part)].text.clone();
+        let scores = plugin.score(question, &first.iter().map(text).collect::<Vec<_>>()).await?;
+        let judged: Vec<(usize, f64)> = first.iter().map(|(document, _)| *document).zip(scores).collect();
+        Ok(convex_combination(&[(&first, FUSED_SHARE), (&judged, 1.0 - FUSED_SHARE)]))
+    }
+
     /// Late interaction over the first candidates, mixed with the order before, as the service does it.
     async fn rerank(
         &self,
@@ -91,12 +122,7 @@ impl Evaluation<'_> {
         tokens: &mut HashMap<usize, TokenVectors>,
     ) -> Result<Vec<(usize, f64)>, EvaluationError> {
         let first: Vec<(usize, f64)> = ranking.iter().take(RERANKED).copied().collect();
-        // A passage is compared by its nearest part; one that only words found, by its first.
-        let part_of = |document: usize| {
-            let first = self.parts.partition_point(|part| part.document < document);
-            nearest_part.get(&document).copied().unwrap_or(first)
-        };
-        let wanted: Vec<usize> = first.iter().map(|(document, _)| part_of(*document)).collect();
+        let wanted: Vec<usize> = first.iter().map(|(document, _)| self.part_of(*document, nearest_part)).collect();
         let missing: Vec<usize> = wanted.iter().copied().filter(|part| !tokens.contains_key(part)).collect();
         let texts: Vec<String> = missing.iter().map(|part| self.parts[*part].text.clone()).collect();
         let computed = self.embedder.embed_tokens(&texts, Urgency::Bulk).await?;

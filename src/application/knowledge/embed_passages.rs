@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use docket_domain::document::with_headings;
 use docket_domain::ids::{ChunkId, JobId, PrincipalId, TenantId};
 use docket_domain::job::{Priority, RetryPolicy};
 use docket_domain::principal::{Role, Roles};
@@ -99,7 +100,8 @@ impl EmbedPassages {
         fresh.sort_by_key(|passage| passage.content_sha256);
         fresh.dedup_by_key(|passage| passage.content_sha256);
         if !fresh.is_empty() {
-            let texts: Vec<String> = fresh.iter().map(|passage| passage.text.clone()).collect();
+            let texts: Vec<String> =
+                fresh.iter().map(|passage| with_headings(&passage.headings, &passage.text)).collect();
             let vectors = self.embedder.embed(&texts, Urgency::Bulk).await?;
             found.extend(fresh.iter().map(|passage| passage.content_sha256).zip(vectors));
         }

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::{Bytes, BytesMut};
-use docket_domain::document::{Chunk, Chunking, Document, Extracted, Failure, FailureCode};
+use docket_domain::document::{Chunk, Chunking, Document, Extracted, Failure, FailureCode, with_headings};
 use docket_domain::ids::{ChunkId, DocumentId, TenantId};
 use docket_domain::job::RetryPolicy;
 use futures::TryStreamExt;
@@ -17,6 +17,7 @@ use serde_json::Value;
 use sha2::{Digest, Sha256};
 
 use super::embed_passages::EmbedLater;
+use super::plugin_chunkers::{ChunkerError, PluginChunkers};
 use crate::application::jobs::{JobContext, JobError, JobHandler, KindSpec, Outcome};
 use crate::application::ports::blob_store::ContentAddress;
 use crate::application::ports::chunk_store::DIMENSIONS;
@@ -46,6 +47,8 @@ pub struct IngestDocument {
     pub blobs: Arc<dyn BlobStore>,
     /// Reads the text.
     pub parser: Arc<dyn DocumentParser>,
+    /// Plugins that cut the documents of some collections.
+    pub chunkers: PluginChunkers,
     /// Makes embeddings. Where the model is not installed passages go without: keywords still find them.
     pub embedder: Arc<dyn Embedder>,
     /// Fresh ids.
@@ -130,7 +133,7 @@ impl IngestDocument {
         context.progress(10).await?;
         let extracted = self.parse(context, document, bytes).await?;
         context.progress(30).await?;
-        let (extracted, chunks) = self.cut(document, version, extracted).await?;
+        let (extracted, chunks) = self.cut(document, version, extracted, context.attempt).await?;
         context.go_on()?;
         context.progress(40).await?;
         let embeddings = self.embed(context, &chunks).await?;
@@ -191,35 +194,43 @@ impl IngestDocument {
         document: &Document,
         version: u32,
         extracted: Extracted,
+        attempt: u32,
     ) -> Result<(Extracted, Vec<Chunk>), Stopped> {
         let collections = self.documents.collections(document.tenant_id).await?;
         let collection = collections.into_iter().find(|collection| collection.id == document.collection_id);
-        let chunking = collection.map_or_else(Chunking::default, |collection| collection.chunking);
-        let cutting = tokio::task::spawn_blocking(move || {
-            let passages = chunking.cut(&extracted);
+        let chunking = collection.as_ref().map_or_else(Chunking::default, |collection| collection.chunking);
+        let plugin = collection.as_ref().and_then(|collection| self.chunkers.of(&collection.name));
+        let (extracted, passages) = if let Some(plugin) = plugin {
+            let passages = self.chunkers.cut(plugin, &extracted.text, chunking).await;
+            let passages = passages.map_err(|error| not_cut(error, attempt))?;
             (extracted, passages)
-        });
-        let (extracted, passages) =
-            cutting.await.map_err(|_| JobError::retry("cutting the text panicked; see the log"))?;
+        } else {
+            let cutting = tokio::task::spawn_blocking(move || {
+                let passages = chunking.cut(&extracted);
+                (extracted, passages)
+            });
+            cutting.await.map_err(|_| JobError::retry("cutting the text panicked; see the log"))?
+        };
         if passages.len() > CHUNKS_MAX {
             let reason = format!("the document has {} passages; at most {CHUNKS_MAX} are kept", passages.len());
             return Err(Stopped::Failed(Failure { code: FailureCode::TooLarge, reason }));
         }
         let chunks = passages.into_iter().zip(0_u32..).map(|(passage, ordinal)| {
             let pages = extracted.pages_of(passage.char_start, passage.char_end);
+            let heading_path = extracted.headings_above(passage.char_start);
             Chunk {
                 id: ChunkId(self.clock.new_id()),
                 document_id: document.id,
                 collection_id: document.collection_id,
                 generation: version,
                 ordinal,
-                heading_path: extracted.headings_above(passage.char_start),
                 page_from: pages.map(|(from, _)| from),
                 page_to: pages.map(|(_, to)| to),
                 char_start: passage.char_start,
                 char_end: passage.char_end,
                 token_count: passage.token_count,
-                content_sha256: Sha256::digest(&passage.text).into(),
+                content_sha256: Sha256::digest(with_headings(&heading_path, &passage.text)).into(),
+                heading_path,
                 text: passage.text,
                 confidentiality: document.confidentiality,
                 created_by: document.created_by,
@@ -244,7 +255,8 @@ impl IngestDocument {
         let total = waiting.len().max(1);
         for (batch, number) in waiting.chunks(BATCH).zip(1..) {
             context.go_on()?;
-            let texts: Vec<String> = batch.iter().map(|chunk| chunk.text.clone()).collect();
+            let texts: Vec<String> =
+                batch.iter().map(|chunk| with_headings(&chunk.heading_path, &chunk.text)).collect();
             let vectors = match self.embedder.embed(&texts, Urgency::Bulk).await {
                 Ok(vectors) => vectors,
                 Err(EmbedderError::NotInstalled(reason)) => {
@@ -264,6 +276,14 @@ impl IngestDocument {
         }
         Ok(found)
     }
+}
+
+/// What a plugin cannot cut is not cut in another way than its collection wants.
+fn not_cut(error: ChunkerError, attempt: u32) -> Stopped {
+    if error.is_transient() || (error.is_death() && attempt < DEATHS) {
+        return Stopped::Job(JobError::retry(error));
+    }
+    Stopped::Failed(Failure { code: FailureCode::ParserFailed, reason: error.to_string() })
 }
 
 /// The payload of the job for a version of a document.

@@ -8,14 +8,17 @@ use async_trait::async_trait;
 use docket_domain::case::visibility::Sight;
 use docket_domain::ids::ChunkId;
 use docket_domain::principal::Scope;
-use docket_domain::retrieval::{convex_combination, max_sim, maximal_marginal_relevance, reciprocal_rank_fusion};
+use docket_domain::retrieval::{convex_combination, maximal_marginal_relevance, reciprocal_rank_fusion};
 
 use super::embedding_cache::EmbeddingCache;
 use super::passages::{FindPassages, FoundPassage, PassageQuery};
+use super::plugin_reranker::PluginReranker;
+use super::reranking::Reranking;
+use super::search_cache::{Key, Remembered, SearchCache};
 use super::search_order::{Fusion, Hit, Place, Places, SearchOrder, SearchResult, StageReport};
 use crate::application::error::UseCaseError;
 use crate::application::ports::case_reader::Viewer;
-use crate::application::ports::embedder::{EmbedderError, Urgency};
+use crate::application::ports::embedder::EmbedderError;
 use crate::application::ports::passage_index::{Found, Nearest, PassageFilter, PassageIndex};
 use crate::application::ports::{KeywordIndex, StoreError};
 use crate::application::request::Caller;
@@ -23,8 +26,10 @@ use crate::telemetry::retrieval::SEARCH;
 
 /// Passages that each list may hold.
 pub const CANDIDATES: usize = 200;
-/// Candidates that are compared token by token.
+/// Candidates that are reranked.
 pub const RERANKED: usize = 30;
+/// The share that words have in the convex combination; meaning has the rest (docs/evaluation.md).
+pub const WORDS_SHARE: f64 = 0.6;
 /// The share that the order before has in the order after reranking.
 pub const FUSED_SHARE: f64 = 0.7;
 /// The constant of reciprocal rank fusion, where it is asked for (docs/evaluation.md: better than the customary 60).
@@ -42,6 +47,10 @@ pub struct SearchPassages {
     pub passages: Arc<dyn PassageIndex>,
     /// Vectors of questions.
     pub vectors: EmbeddingCache,
+    /// Reranks in place of late interaction.
+    pub reranker: Option<PluginReranker>,
+    /// What earlier searches found.
+    pub cache: SearchCache,
 }
 
 impl SearchPassages {
@@ -63,14 +72,52 @@ impl SearchPassages {
             documents: order.documents.clone(),
             confidentialities: order.confidentialities.clone(),
         };
+        // Before anything is searched: a change meanwhile makes what is found here unreachable.
+        let key = Key::of(viewer, order, &filter, self.keywords.generation(actor.tenant_id));
+        if let Some(known) = self.remembered(viewer, &key).await? {
+            return Ok(known);
+        }
+        let result = self.look(viewer, order, &filter).await?;
+        if result.degraded.is_none() {
+            self.cache.put(key, remembered(&result));
+        }
+        Ok(result)
+    }
+
+    /// What an earlier search found, as far as it is still there; none when any of it is not.
+    async fn remembered(&self, viewer: Viewer, key: &Key) -> Result<Option<SearchResult>, StoreError> {
+        let Some(known) = self.cache.get(key) else {
+            self.cache.count("miss");
+            return Ok(None);
+        };
+        let mut stages = Stages::default();
+        let order: Ranked = known.hits.iter().map(|(id, score, _)| (*id, *score)).collect();
+        let mut hits = self.read(viewer, &order, order.len(), &mut stages).await?;
+        if hits.len() < order.len() {
+            self.cache.count("stale");
+            return Ok(None);
+        }
+        for (hit, (_, _, places)) in hits.iter_mut().zip(&known.hits) {
+            hit.places = *places;
+        }
+        self.cache.count("hit");
+        Ok(Some(SearchResult { hits, stages: stages.0, method: known.method, degraded: None }))
+    }
+
+    async fn look(
+        &self,
+        viewer: Viewer,
+        order: &SearchOrder,
+        filter: &PassageFilter,
+    ) -> Result<SearchResult, StoreError> {
         let mut stages = Stages::default();
         let by_words = async {
             let began = Instant::now();
-            (self.by_words(viewer, order, &filter).await, began.elapsed())
+            (self.by_words(viewer, order, filter).await, began.elapsed())
         };
         let by_meaning = async {
             let began = Instant::now();
-            (self.by_meaning(viewer, order, &filter).await, began.elapsed())
+            (self.by_meaning(viewer, order, filter).await, began.elapsed())
         };
         let ((words, words_took), (meaning, meaning_took)) = tokio::join!(by_words, by_meaning);
         let (words, (meaning, degraded)) = (words?, meaning?);
@@ -84,8 +131,11 @@ impl SearchPassages {
         note_places(&mut hits, &words, |places| &mut places.keywords);
         note_places(&mut hits, &nearest, |places| &mut places.meaning);
         note_places(&mut hits, &fused, |places| &mut places.fusion);
+        let mut degraded = degraded;
         if order.rerank {
-            self.rerank(&order.query, &mut hits, &mut stages).await?;
+            let stage = Reranking { vectors: &self.vectors, plugin: self.reranker.as_ref() };
+            let missing = stage.run(&order.query, &mut hits, &mut stages).await?;
+            degraded = degraded.or(missing);
         }
         if let Some(lambda) = order.diversity {
             diversify(&mut hits, lambda, order.limit, &mut stages);
@@ -158,37 +208,6 @@ impl SearchPassages {
         stages.note("read", hits.len(), began.elapsed());
         Ok(hits)
     }
-
-    /// Late interaction over the first candidates, mixed with the order before.
-    #[tracing::instrument(name = "search.rerank", skip_all)]
-    async fn rerank(&self, query: &str, hits: &mut Vec<Hit>, stages: &mut Stages) -> Result<(), StoreError> {
-        let began = Instant::now();
-        let mut texts: Vec<String> = vec![query.to_owned()];
-        texts.extend(hits.iter().take(RERANKED).map(|hit| hit.found.chunk.text.clone()));
-        let vectors = match self.vectors.embedder().embed_tokens(&texts, Urgency::Interactive).await {
-            Ok(vectors) => vectors,
-            Err(EmbedderError::NotInstalled(_)) => return Ok(()),
-            Err(error) => return Err(embedding_error(error)),
-        };
-        let Some((question, passages)) = vectors.split_first() else { return Ok(()) };
-        let compared: Vec<(usize, f64)> = passages
-            .iter()
-            .enumerate()
-            .map(|(place, passage)| (place, max_sim(&question.values, &passage.values, question.dimensions)))
-            .collect();
-        let before: Vec<(usize, f64)> = hits.iter().take(compared.len()).map(|hit| hit.score).enumerate().collect();
-        let mixed = convex_combination(&[(&before, FUSED_SHARE), (&compared, 1.0 - FUSED_SHARE)]);
-        let mut slots: Vec<Option<Hit>> = hits.drain(..).map(Some).collect();
-        for (rank, (place, score)) in (1..).zip(mixed) {
-            if let Some(mut hit) = slots[place].take() {
-                hit.places.rerank = Some(Place { rank, score: compared[place].1 });
-                hit.score = score;
-                hits.push(hit);
-            }
-        }
-        stages.note("rerank", hits.len(), began.elapsed());
-        Ok(())
-    }
 }
 
 /// What answers are made from: the default search.
@@ -222,12 +241,17 @@ fn passage(hit: Hit) -> FoundPassage {
     }
 }
 
+fn remembered(result: &SearchResult) -> Remembered {
+    let hits = result.hits.iter().map(|hit| (hit.found.chunk.id, hit.score, hit.places)).collect();
+    Remembered { hits, method: result.method }
+}
+
 fn fuse(fusion: Fusion, words: &Ranked, nearest: &Ranked) -> Ranked {
     match fusion {
         Fusion::Keywords => words.clone(),
         Fusion::Meaning => nearest.clone(),
         Fusion::ReciprocalRank => reciprocal_rank_fusion(&[words, nearest], RRF_K),
-        Fusion::Convex => convex_combination(&[(words, 0.5), (nearest, 0.5)]),
+        Fusion::Convex => convex_combination(&[(words, WORDS_SHARE), (nearest, 1.0 - WORDS_SHARE)]),
     }
 }
 
@@ -253,7 +277,7 @@ fn diversify(hits: &mut Vec<Hit>, lambda: f64, limit: usize, stages: &mut Stages
     stages.note("diversity", hits.len(), began.elapsed());
 }
 
-fn embedding_error(error: EmbedderError) -> StoreError {
+pub(super) fn embedding_error(error: EmbedderError) -> StoreError {
     match error {
         EmbedderError::Busy => StoreError::Unavailable(error.into()),
         other => StoreError::internal(other),
@@ -262,10 +286,10 @@ fn embedding_error(error: EmbedderError) -> StoreError {
 
 /// The stages so far.
 #[derive(Default)]
-struct Stages(Vec<StageReport>);
+pub(super) struct Stages(Vec<StageReport>);
 
 impl Stages {
-    fn note(&mut self, stage: &'static str, passages: usize, took: std::time::Duration) {
+    pub(super) fn note(&mut self, stage: &'static str, passages: usize, took: std::time::Duration) {
         metrics::histogram!(SEARCH, "stage" => stage).record(took.as_secs_f64());
         self.0.push(StageReport { stage, passages, milliseconds: took.as_secs_f64() * 1_000.0 });
     }

@@ -6,7 +6,7 @@ use docket_domain::ids::DocumentId;
 use crate::application::ports::passage_index::{Found, Method};
 
 /// How the two lists become one.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub enum Fusion {
     /// The convex combination of scores, with equal weights.
     #[default]

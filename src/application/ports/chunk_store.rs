@@ -15,9 +15,11 @@ pub const DIMENSIONS: usize = 384;
 pub struct Unembedded {
     /// Which.
     pub id: ChunkId,
+    /// The headings above it, outermost first.
+    pub headings: Vec<String>,
     /// Its text.
     pub text: String,
-    /// SHA-256 of the text.
+    /// As in [`Chunk`].
     pub content_sha256: [u8; 32],
 }
 

@@ -67,6 +67,9 @@ pub trait KeywordIndex: Send + Sync + 'static {
     fn start_over(&self);
     /// Makes what was built since [`Self::start_over`] what searches see.
     fn publish(&self);
+    /// Grows whenever searches of this tenant may find something else than before; never falls. Read before a search, it dates what
+    /// the search finds.
+    fn generation(&self, tenant: TenantId) -> u64;
     /// How many passages searches see, of all tenants.
     fn passages(&self) -> u64;
 }

@@ -22,6 +22,8 @@ section! {
         window: usize = "256", Rule::Integer { min: 8, max: 512 };
         /// Time between two looks for passages that the index of words does not know yet, in milliseconds.
         keyword_poll_ms: u64 = "250", Rule::Integer { min: 10, max: 60_000 };
+        /// Searches of which a process remembers what they found, of all tenants, for a minute at most and until passages change. 0: none.
+        search_cache: u64 = "2000", Rule::Integer { min: 0, max: 1_000_000 };
         /// Whether the model is loaded when the service starts, rather than at the first use.
         warm_up: bool = "true", Rule::Flag;
     }

@@ -112,6 +112,7 @@ async fn evaluate(args: &RetrievalArgs, loaded: &Loaded) -> Result<Report, Failu
     let questions = embed(&questions, &embedder, &mut file, &mut done).await.map_err(anyhow::Error::from)?;
     bar.finish_and_clear();
     let bar = self::bar(dataset.questions.len(), "searching");
+    let reranker = retrieval::plugin_reranker(&loaded.config, || crate::bootstrap::plugins(&loaded.config));
     let evaluation = Evaluation {
         dataset: &dataset,
         words: &words,
@@ -119,6 +120,7 @@ async fn evaluate(args: &RetrievalArgs, loaded: &Loaded) -> Result<Report, Failu
         vectors: &vectors,
         questions: &questions,
         embedder: &embedder,
+        reranker: reranker.as_ref(),
         reranked_questions: args.rerank_questions.min(dataset.questions.len()),
     };
     let outcomes = evaluation.run(&mut || bar.inc(1)).await.map_err(anyhow::Error::from)?;

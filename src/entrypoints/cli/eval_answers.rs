@@ -16,8 +16,9 @@ use super::eval::{bar, hold_against, to_json, write};
 use crate::application::demo::corpus::CorpusDocument;
 use crate::application::demo::seed_documents::{missing_among, seed_documents};
 use crate::application::evaluation::answers::{AnswerEvaluation, Graded};
-use crate::application::evaluation::answers_report::{AnswersReport, Part};
+use crate::application::evaluation::answers_report::{AnswersReport, Measured, Part};
 use crate::application::evaluation::gold::{GoldQuestion, Kind, read_questions};
+use crate::application::evaluation::plugin_grader::PluginGrader;
 use crate::application::knowledge::library::Library;
 use crate::application::request::Caller;
 use crate::application::tenancy::TenancyWriting;
@@ -46,6 +47,9 @@ pub(super) struct Args {
     /// Directory with manifest.json and the documents; `corpus` beside the dataset unless given
     #[arg(long, value_name = "DIR")]
     corpus: Option<PathBuf>,
+    /// Have answers graded by this plugin of the group docket.graders, too
+    #[arg(long, value_name = "NAME")]
+    grader: Option<String>,
     /// Keep the evaluation's database here, and use again what it has read
     #[arg(long, value_name = "DIR")]
     keep: Option<PathBuf>,
@@ -71,7 +75,9 @@ pub(super) async fn run(args: Args, loaded: Loaded) -> Result<(), Failure> {
     let config = place.apply(loaded.config);
     let database = bootstrap::database(&config).await?;
     let parts = Parts::from_pool(database.pool.clone());
-    let outcome = evaluate(&config, &parts, documents, &questions).await;
+    let plugins = parts.plugins(&config);
+    let marking = args.grader.clone().map(|name| PluginGrader { plugins, name });
+    let outcome = evaluate(&config, &parts, documents, &questions, marking.as_ref()).await;
     database.close().await.map_err(|error| Failure::new(format!("cannot close the database: {error}")))?;
     let (model, graded) = outcome?;
     let name = args.dataset.file_name().map_or_else(String::new, |name| name.to_string_lossy().into_owned());
@@ -140,6 +146,7 @@ async fn evaluate(
     parts: &Parts,
     documents: Vec<(CorpusDocument, Bytes)>,
     questions: &[GoldQuestion],
+    marking: Option<&PluginGrader>,
 ) -> Result<(String, Vec<Graded>), Failure> {
     let tenancy = parts.administration(config);
     let library = parts.library(config, tenancy.clone())?;
@@ -157,8 +164,13 @@ async fn evaluate(
     let search = parts.search(config);
     let answering = parts.answering(config, search)?;
     let embedder = parts.embedder(config);
-    let evaluation =
-        AnswerEvaluation { answering: &answering, library: &library, embedder: embedder.as_ref(), tenant: asked };
+    let evaluation = AnswerEvaluation {
+        answering: &answering,
+        library: &library,
+        embedder: embedder.as_ref(),
+        grader: marking,
+        tenant: asked,
+    };
     let bar = bar(questions.len(), "asking");
     let graded = evaluation.run(questions, &mut || bar.inc(1)).await.map_err(anyhow::Error::from)?;
     bar.finish_and_clear();
@@ -232,13 +244,17 @@ fn table(report: &AnswersReport) -> String {
     row("adversarial: answered", &answered(Kind::Adversarial));
     row("forbidden words said", &|part| of(part.forbidden, part.forbidding));
     row("citations that do not stand", &|part| of(part.invalid_citations, part.citations));
+    let cell = |measured: Option<&Measured>| {
+        measured.map_or_else(String::new, |measured| {
+            let figure = measured.figure;
+            format!("{:.3} ({:.2} to {:.2}, n {})", figure.mean, figure.low, figure.high, measured.questions)
+        })
+    };
     for name in report.all.measures.keys() {
-        row(name, &|part| {
-            part.measures.get(name).map_or_else(String::new, |measured| {
-                let figure = measured.figure;
-                format!("{:.3} ({:.2} to {:.2}, n {})", figure.mean, figure.low, figure.high, measured.questions)
-            })
-        });
+        row(name, &|part| cell(part.measures.get(name)));
+    }
+    for name in report.all.marks.keys() {
+        row(&format!("mark: {name}"), &|part| cell(part.marks.get(name)));
     }
     text
 }

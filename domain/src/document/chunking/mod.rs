@@ -4,6 +4,7 @@
 //! with white space, is never empty; passages ascend; and everything but white space stands in at least one of them.
 
 mod fixed;
+pub mod given;
 mod recursive;
 pub mod sentences;
 pub mod tokens;

@@ -1,4 +1,4 @@
-"""PDF by PDFium: the text of each page in its reading order, where the pages begin, and the outline as headings."""
+"""PDF by PDFium: the text of each page in its reading order, where the pages begin, and headings by outline or size."""
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
@@ -9,6 +9,7 @@ from pypdfium2 import raw  # pyright: ignore[reportMissingTypeStubs]
 
 from docket_plugins.errors import Reason, RefusedFileError
 from docket_plugins.parsers.common import PAGES_MAX, TEXT_MAX, clean, require_text
+from docket_plugins.parsers.pdf_sizes import SizedLine, headings_by_size, sized_lines
 from docket_plugins.protocols import Extracted, File, Heading
 
 _HYPHEN: Final = re.compile(r"(?<=[a-z])[\u0002\ufffe\u00ad]\r?\n?(?=[a-z])")
@@ -35,7 +36,10 @@ class _Entry(Protocol):
 
 
 class _Layer(Protocol):
+    raw: object
+
     def get_text_bounded(self) -> str: ...
+    def get_text_range(self) -> str: ...
     def close(self) -> None: ...
 
 
@@ -75,15 +79,17 @@ def _read(document: pdfium.PdfDocument) -> Extracted:
         raise RefusedFileError(Reason.TOO_LARGE, f"the PDF has {count} pages; at most {PAGES_MAX} are read")
     parts: list[str] = []
     starts: list[int] = []
+    lines: list[list[SizedLine]] = []
     unreadable: list[int] = []
     length = 0
     for number in range(count):
         starts.append(length)
         try:
-            text = _page_text(document, number)
+            text, sized = _page(document, number)
         except pdfium.PdfiumError:
             unreadable.append(number + 1)
-            text = ""
+            text, sized = "", []
+        lines.append(sized)
         if text and number + 1 < count:
             text += "\n\n"
         parts.append(text)
@@ -101,24 +107,25 @@ def _read(document: pdfium.PdfDocument) -> Extracted:
     return Extracted(
         text=whole,
         page_starts=starts,
-        headings=list(_headings(document, whole, starts)),
+        headings=list(_headings(document, whole, starts)) or headings_by_size(lines, whole, starts),
         title=title or None,
         notes=notes,
     )
 
 
-def _page_text(document: pdfium.PdfDocument, number: int) -> str:
+def _page(document: pdfium.PdfDocument, number: int) -> tuple[str, list[SizedLine]]:
     page = document[number]
     try:
         layer = cast("_Layer", page.get_textpage())
         try:
             text = layer.get_text_bounded()
+            sized = sized_lines(layer)
         finally:
             layer.close()
     finally:
         page.close()
     text = clean(_HYPHEN.sub("", text))
-    return "\n".join(line.rstrip() for line in text.split("\n")).strip()
+    return "\n".join(line.rstrip() for line in text.split("\n")).strip(), sized
 
 
 def _headings(document: pdfium.PdfDocument, text: str, starts: Sequence[int]) -> Iterator[Heading]:
