@@ -7,7 +7,7 @@ import hashlib
 import itertools
 import random
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
@@ -81,7 +81,7 @@ class Tenant:
 
 def tenants() -> list[Tenant]:
     """The tenants of the lists, largest first, and at the end the one of the load."""
-    return [_tenant(number) for number in range(TENANTS + 1)]
+    return [tenant("load" if number == TENANTS else f"tenant-{number:02}") for number in range(TENANTS + 1)]
 
 
 def sizes(cases: int) -> list[int]:
@@ -106,8 +106,8 @@ def vocabulary() -> tuple[list[str], list[float]]:
     return [word(rank) for rank in range(VOCABULARY)], list(weights)
 
 
-def seed_sql(people: list[Tenant]) -> str:
-    """Tenants, principals and keys as SQL."""
+def seed_sql(people: list[Tenant], scopes: Sequence[str] = SCOPES) -> str:
+    """Tenants, principals and keys of these scopes as SQL."""
     lines: list[str] = []
     for tenant in people:
         lines.append(
@@ -117,13 +117,12 @@ def seed_sql(people: list[Tenant]) -> str:
         for one in tenant.principals():
             prefix, secret = one.key[3:15], one.key[16:]
             digest = hashlib.sha256(secret.encode()).hexdigest()
-            scopes = ",".join(SCOPES)
             lines.append(
                 "INSERT INTO docket.principals (tenant_id, id, kind, display_name, roles, created_at) "  # noqa: S608
                 f"VALUES ('{tenant.id}', '{one.id}', 'user', '{one.role}', '{{{one.role}}}', now());"
                 "INSERT INTO docket.api_keys "
                 "(tenant_id, id, principal_id, prefix, secret_hash, label, scopes, created_at) VALUES "
-                f"('{tenant.id}', '{one.id}', '{one.id}', '{prefix}', '\\x{digest}', 'bench', '{{{scopes}}}', now());"
+                f"('{tenant.id}', '{one.id}', '{one.id}', '{prefix}', '\\x{digest}', 'bench', '{{{','.join(scopes)}}}', now());"
             )
     return "BEGIN;\n" + "\n".join(lines) + "\nCOMMIT;\n"
 
@@ -183,8 +182,8 @@ def load_case_id(number: int) -> uuid.UUID:
     return uuid.UUID(int=(0x7000 << 64) | (0x8000 << 48) | number)
 
 
-def _tenant(number: int) -> Tenant:
-    name = "load" if number == TENANTS else f"tenant-{number:02}"
+def tenant(name: str) -> Tenant:
+    """The tenant of this name."""
 
     def principal(role: str, index: int) -> Principal:
         identity = uuid.uuid5(uuid.NAMESPACE_DNS, f"{name}.{role}.{index}")

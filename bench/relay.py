@@ -17,7 +17,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
-from bench.report import Report
+from bench.report import Report, percentile
 from bench.service import Program, alone, docket
 
 PACE = Path(os.environ.get("CARGO_TARGET_DIR", "target")) / "release" / "examples" / "relay_pace"
@@ -35,7 +35,7 @@ def measure(report: Report, directory: Path, *, quick: bool) -> None:
                 rounds = (20 if quick else 200) if hints else (5 if quick else 20)
                 waits = _waits(service, keys["reporter"], heard, rounds)
                 _call(service, keys["admin"], f"/v1/webhooks/{hook['id']}", None)
-            middle, last = _percentile(waits, 0.5), _percentile(waits, 0.99)
+            middle, last = percentile(waits, 0.5), percentile(waits, 0.99)
             row = f"commit to webhook, two processes, {name}"
             if half is None:
                 report.fact(f"{row}, p50", middle, "ms")
@@ -146,11 +146,6 @@ def _call(service: Program, key: str, path: str, body: dict[str, object] | None)
     with urllib.request.urlopen(request, timeout=30) as answer:  # noqa: S310 - an address of this machine
         text = answer.read()
     return json.loads(text) if text else {}
-
-
-def _percentile(values: list[float], part: float) -> float:
-    ordered = sorted(values)
-    return ordered[min(len(ordered) - 1, int(len(ordered) * part))]
 
 
 def main() -> None:

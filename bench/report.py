@@ -6,11 +6,18 @@ import json
 import os
 import platform
 import sys
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 REPORT = Path("bench-report.json")
 PAGE = Path("docs/performance.md")
+
+
+def percentile(values: Sequence[float], part: float) -> float:
+    """The value that this part of all values does not exceed."""
+    ordered = sorted(values)
+    return ordered[min(len(ordered) - 1, int(len(ordered) * part))]
 
 
 @dataclass(frozen=True)

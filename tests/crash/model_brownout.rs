@@ -13,6 +13,7 @@ use docket::adapters::system::SystemRandomness;
 use docket::application::models::{ChainSettings, ModelChain};
 use docket::application::ports::language_model::{ModelEvent, ModelRequest};
 use docket::application::ports::{Clock, LanguageModel};
+use docket_domain::ids::TenantId;
 use docket_domain::job::RetryPolicy;
 use futures::{StreamExt, stream};
 use time::OffsetDateTime;
@@ -93,6 +94,7 @@ enum Ended {
 
 async fn ask(chain: &ModelChain, number: usize, findings: &Findings) -> Ended {
     let request = ModelRequest {
+        tenant_id: TenantId(Uuid::nil()),
         instructions: "Answer.".to_owned(),
         question: format!("question {number} ends"),
         passages: Vec::new(),

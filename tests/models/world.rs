@@ -9,6 +9,7 @@ use docket::application::ports::language_model::{
     GroundingPassage, ModelError, ModelEvent, ModelRequest, ModelStream, StopReason,
 };
 use docket_domain::budget::Usage;
+use docket_domain::ids::TenantId;
 use futures::StreamExt;
 use secrecy::SecretString;
 
@@ -18,6 +19,7 @@ pub const KEY: &str = "sk-test-0123456789";
 
 pub fn request() -> ModelRequest {
     ModelRequest {
+        tenant_id: TenantId(uuid::Uuid::nil()),
         instructions: "Answer from the passages.".to_owned(),
         question: "How long?".to_owned(),
         passages: vec![GroundingPassage {

@@ -4,6 +4,7 @@ use docket_domain::case::Confidentiality;
 use docket_domain::ids::{ChunkId, DocumentId};
 use parking_lot::Mutex;
 use tantivy::collector::TopDocs;
+use tantivy::columnar::Column;
 use tantivy::query::{BooleanQuery, ConstScoreQuery, Occur, Query, TermQuery, TermSetQuery};
 use tantivy::schema::{FAST, Field, IndexRecordOption, STRING, Schema, TextFieldIndexing, TextOptions};
 use tantivy::{Index, IndexReader, IndexWriter, ReloadPolicy, TantivyDocument, TantivyError, Term};
@@ -129,11 +130,17 @@ impl TenantIndex {
         };
         let searcher = self.reader.searcher();
         let found = searcher.search(&query, &TopDocs::with_limit(limit).order_by_score())?;
+        // Opening a column costs more than reading from it.
+        let columns = searcher.segment_readers().iter().map(|segment| {
+            let columns = segment.fast_fields();
+            Ok((columns.u64("high")?, columns.u64("low")?))
+        });
+        let columns = columns.collect::<Result<Vec<_>, TantivyError>>()?;
         let mut hits = Vec::with_capacity(found.len());
         for (score, address) in found {
-            let columns = searcher.segment_reader(address.segment_ord).fast_fields();
-            let half = |name: &str| Ok::<_, TantivyError>(columns.u64(name)?.first(address.doc_id).unwrap_or(0));
-            let id = Uuid::from_u64_pair(half("high")?, half("low")?);
+            let (high, low) = &columns[address.segment_ord as usize];
+            let half = |column: &Column<u64>| column.first(address.doc_id).unwrap_or(0);
+            let id = Uuid::from_u64_pair(half(high), half(low));
             hits.push((ChunkId(id), f64::from(score)));
         }
         Ok(hits)

@@ -7,10 +7,13 @@ use async_trait::async_trait;
 use docket_domain::answer::extract::candidates;
 use docket_domain::answer::{Extract, ExtractRules, Line, extract};
 use docket_domain::budget::{Usage, estimate_tokens};
+use docket_domain::ids::TenantId;
 use futures::stream;
+use moka::sync::Cache;
+use sha2::{Digest, Sha256};
 
 use crate::application::ports::Embedder;
-use crate::application::ports::embedder::Urgency;
+use crate::application::ports::embedder::{EmbedderError, Urgency};
 use crate::application::ports::language_model::{
     LanguageModel, ModelError, ModelEvent, ModelRequest, ModelStream, StopReason,
 };
@@ -18,9 +21,14 @@ use crate::application::ports::language_model::{
 /// The name under which it appears, and its row in the price table.
 pub const MODEL: &str = "docket-extractive";
 
+/// Vectors of sentences remembered, of all tenants: 16 MB. The same regulations are asked about again and again, and computing the
+/// vectors of their sentences is most of the time of an answer.
+const REMEMBERED: u64 = 10_000;
+
 /// [`LanguageModel`] by extraction (`docket_domain::answer::extract`).
 pub struct ExtractiveModel {
     embedder: Option<Arc<dyn Embedder>>,
+    known: Cache<(TenantId, [u8; 32]), Arc<[f32]>>,
     rules: ExtractRules,
     not_found: &'static str,
 }
@@ -28,15 +36,15 @@ pub struct ExtractiveModel {
 impl ExtractiveModel {
     /// With the meaning of sentences, where a model for it is at hand. `not_found` is what it says when it finds nothing.
     pub fn new(embedder: Option<Arc<dyn Embedder>>, rules: ExtractRules, not_found: &'static str) -> Self {
-        Self { embedder, rules, not_found }
+        Self { embedder, known: Cache::builder().max_capacity(REMEMBERED).build(), rules, not_found }
     }
 
     /// How alike the question and each line are; none where no embedding model is at hand at the moment.
-    async fn likeness(&self, question: &str, passages: &[(&str, &str)], lines: &[Line]) -> Option<Vec<f32>> {
+    async fn likeness(&self, request: &ModelRequest, passages: &[(&str, &str)], lines: &[Line]) -> Option<Vec<f32>> {
         let embedder = self.embedder.as_ref().filter(|_| !lines.is_empty())?;
-        let sentence = |line: &Line| passages[line.passage].1[line.range.clone()].to_owned();
-        let texts: Vec<String> = std::iter::once(question.to_owned()).chain(lines.iter().map(sentence)).collect();
-        let vectors = match embedder.embed(&texts, Urgency::Interactive).await {
+        let sentences = lines.iter().map(|line| &passages[line.passage].1[line.range.clone()]);
+        let texts: Vec<&str> = std::iter::once(request.question.as_str()).chain(sentences).collect();
+        let vectors = match self.vectors(embedder.as_ref(), request.tenant_id, &texts).await {
             Ok(vectors) => vectors,
             Err(error) => {
                 tracing::debug!(%error, "answering by words alone");
@@ -44,14 +52,37 @@ impl ExtractiveModel {
             }
         };
         let (asked, rest) = vectors.split_first()?;
-        Some(rest.iter().map(|vector| asked.iter().zip(vector).map(|(one, other)| one * other).sum()).collect())
+        Some(rest.iter().map(|vector| asked.iter().zip(&**vector).map(|(one, other)| one * other).sum()).collect())
+    }
+
+    /// The vector of each text. Those that are known are not computed again; a tenant's memory is its own, so that the time of
+    /// an answer tells nothing about the documents of others.
+    async fn vectors(
+        &self,
+        embedder: &dyn Embedder,
+        tenant: TenantId,
+        texts: &[&str],
+    ) -> Result<Vec<Arc<[f32]>>, EmbedderError> {
+        let keys: Vec<(TenantId, [u8; 32])> =
+            texts.iter().map(|text| (tenant, Sha256::digest(text.as_bytes()).into())).collect();
+        let mut found: Vec<Option<Arc<[f32]>>> = keys.iter().map(|key| self.known.get(key)).collect();
+        let unknown: Vec<usize> = (0..texts.len()).filter(|place| found[*place].is_none()).collect();
+        let computed: Vec<String> = unknown.iter().map(|place| texts[*place].to_owned()).collect();
+        let computed = embedder.embed(&computed, Urgency::Interactive).await?;
+        for (place, vector) in unknown.into_iter().zip(computed) {
+            let vector: Arc<[f32]> = vector.into();
+            self.known.insert(keys[place], vector.clone());
+            found[place] = Some(vector);
+        }
+        let missing = || EmbedderError::Failed("the model gave fewer vectors than it got texts".into());
+        found.into_iter().map(|vector| vector.ok_or_else(missing)).collect()
     }
 
     async fn lines(&self, request: &ModelRequest) -> Vec<Line> {
         let passages: Vec<(&str, &str)> =
             request.passages.iter().map(|passage| (passage.title.as_str(), passage.text.as_str())).collect();
         let found = candidates(&request.question, &passages);
-        let cosines = self.likeness(&request.question, &passages, &found).await;
+        let cosines = self.likeness(request, &passages, &found).await;
         match extract(&found, cosines.as_deref(), self.rules) {
             Extract::Lines(lines) => lines,
             Extract::NotFound => Vec::new(),
@@ -105,21 +136,29 @@ impl LanguageModel for ExtractiveModel {
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
     use futures::StreamExt;
 
     use super::*;
+    use crate::application::ports::embedder::TokenVectors;
     use crate::application::ports::language_model::GroundingPassage;
 
     async fn said(question: &str) -> String {
+        let tenant = TenantId(uuid::Uuid::nil());
+        said_to(&ExtractiveModel::new(None, ExtractRules::default(), "Not found."), tenant, question).await
+    }
+
+    async fn said_to(model: &ExtractiveModel, tenant_id: TenantId, question: &str) -> String {
         let text = "# Reporting\nAn operator reports a leak of gas\nwithin 24 hours of its discovery. The report names the valve.";
         let passage = GroundingPassage { number: 1, title: "Leaks".to_owned(), text: text.to_owned() };
         let request = ModelRequest {
+            tenant_id,
             instructions: String::new(),
             question: question.to_owned(),
             passages: vec![passage],
             max_output_tokens: 100,
         };
-        let model = ExtractiveModel::new(None, ExtractRules::default(), "Not found.");
         let events: Vec<_> = model.stream(&request).await.unwrap().map(Result::unwrap).collect().await;
         assert!(matches!(events.last(), Some(ModelEvent::End(StopReason::Complete))));
         let text = |event: &ModelEvent| if let ModelEvent::Text(text) = event { Some(text.clone()) } else { None };
@@ -134,5 +173,56 @@ mod tests {
             "{answer}"
         );
         assert_eq!(said("How many penguins live in the south?").await, "Not found.");
+    }
+
+    /// Gives every text the same vector and counts the texts.
+    #[derive(Default)]
+    struct Counting(AtomicUsize);
+
+    #[async_trait]
+    impl Embedder for Counting {
+        fn model(&self) -> &'static str {
+            "counting"
+        }
+
+        fn dimensions(&self) -> usize {
+            1
+        }
+
+        fn window(&self) -> usize {
+            256
+        }
+
+        fn count_tokens(&self, text: &str) -> Result<usize, EmbedderError> {
+            Ok(text.len())
+        }
+
+        async fn embed(&self, texts: &[String], _: Urgency) -> Result<Vec<Vec<f32>>, EmbedderError> {
+            self.0.fetch_add(texts.len(), Ordering::Relaxed);
+            Ok(vec![vec![1.0]; texts.len()])
+        }
+
+        async fn embed_tokens(&self, _: &[String], _: Urgency) -> Result<Vec<TokenVectors>, EmbedderError> {
+            Ok(Vec::new())
+        }
+    }
+
+    #[tokio::test]
+    async fn a_sentence_is_computed_once_for_a_tenant_and_again_for_another() {
+        let embedder = Arc::new(Counting::default());
+        let model = ExtractiveModel::new(Some(embedder.clone()), ExtractRules::default(), "Not found.");
+        let (one, other) = (TenantId(uuid::Uuid::from_u128(1)), TenantId(uuid::Uuid::from_u128(2)));
+        let mut computed = Vec::new();
+        let questions =
+            ["Within how many hours must a gas leak be reported?", "Within how many hours is a leak reported?"];
+        let first = said_to(&model, one, questions[0]).await;
+        for (tenant, question) in [(one, questions[0]), (one, questions[1]), (other, questions[0])] {
+            computed.push(embedder.0.load(Ordering::Relaxed));
+            assert_eq!(said_to(&model, tenant, question).await, first);
+        }
+        computed.push(embedder.0.load(Ordering::Relaxed));
+        let sentences = computed[0] - 1;
+        assert!(sentences > 0, "the question and its sentences are compared");
+        assert_eq!(computed[1..], [computed[0], computed[0] + 1, 2 * computed[0] + 1]);
     }
 }

@@ -209,6 +209,7 @@ impl Work {
     /// Asks a model, hands its words on, and settles whatever happens.
     async fn ask(&self, passages: &[FoundPassage], deadline: Instant) -> Result<Spoken, Stopped> {
         let request = ModelRequest {
+            tenant_id: self.caller.actor.tenant_id,
             instructions: INSTRUCTIONS.to_owned(),
             question: self.question.text.clone(),
             passages: grounding(passages),

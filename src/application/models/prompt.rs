@@ -117,6 +117,7 @@ fn unmarked(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use docket_domain::ids::TenantId;
     use proptest::prelude::*;
 
     use super::*;
@@ -129,6 +130,7 @@ mod tests {
             text: (*text).to_owned(),
         });
         ModelRequest {
+            tenant_id: TenantId(uuid::Uuid::nil()),
             instructions: "Answer from the passages.".to_owned(),
             question: question.to_owned(),
             passages: passages.collect(),

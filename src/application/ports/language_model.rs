@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use docket_domain::budget::Usage;
+use docket_domain::ids::TenantId;
 use futures::stream::BoxStream;
 
 /// A passage that the model may answer from. Its text is data: nothing in it is an instruction.
@@ -20,6 +21,8 @@ pub struct GroundingPassage {
 /// What is asked of a model.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ModelRequest {
+    /// Whose question it is: what a model remembers of it must never serve another tenant.
+    pub tenant_id: TenantId,
     /// What the model is and how it must answer: written by the service, never by a user.
     pub instructions: String,
     /// The user's question.

@@ -1,0 +1,135 @@
+//! What a plugin call costs: calls of 1 KB one after the other, computing calls on one worker and on two, and how long a
+//! killed worker is missed. Prints one JSON object; `python -m bench.plugins` runs it.
+#![allow(clippy::print_stdout, clippy::cast_precision_loss)]
+
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use anyhow::Context as _;
+use bytes::Bytes;
+use clap::Parser;
+use docket::adapters::python::{PluginPool, PoolSettings};
+use docket::application::ports::Plugins;
+use docket::application::ports::plugins::{PluginCall, PluginError, PluginGroup};
+use rustix::process::{Pid, Signal, kill_process};
+use serde_json::{Value, json};
+
+/// Measures the pool of plugin workers with the plugin `pace`.
+#[derive(Parser)]
+struct Arguments {
+    /// The program that has the command `plugin-worker`.
+    program: PathBuf,
+    /// Where the plugin `pace` is.
+    path: PathBuf,
+    /// Calls of 1 KB.
+    #[arg(long, default_value_t = 20_000)]
+    calls: usize,
+    /// Workers killed.
+    #[arg(long, default_value_t = 30)]
+    kills: usize,
+    /// Rounds of computing calls, on one worker and on two in turn.
+    #[arg(long, default_value_t = 5)]
+    rounds: usize,
+}
+
+impl Arguments {
+    fn pool(&self, workers: usize) -> PluginPool {
+        PluginPool::new(PoolSettings {
+            program: Some(self.program.clone()),
+            home: None,
+            path: vec![self.path.clone()],
+            workers,
+            memory: 512 * 1024 * 1024,
+            deadline: Duration::from_secs(30),
+            startup: Duration::from_secs(30),
+            queue: 64,
+            patience: Duration::from_mins(1),
+            recycle_after: 1_000_000,
+        })
+    }
+}
+
+async fn call(pool: &PluginPool, record: Value) -> Result<Value, PluginError> {
+    let call = PluginCall {
+        group: PluginGroup::Enrichers,
+        name: "pace".to_owned(),
+        arguments: json!({ "record": record }),
+        payload: Bytes::new(),
+        deadline: None,
+    };
+    pool.call(call).await.map(|answer| answer.result)
+}
+
+fn milliseconds(since: Instant) -> f64 {
+    since.elapsed().as_secs_f64() * 1_000.0
+}
+
+/// Microseconds of each call with a record of 1 KB, which comes back.
+async fn calls(pool: &PluginPool, number: usize) -> anyhow::Result<Vec<f64>> {
+    let record = json!({"title": "Unlit buoy", "narrative": "x".repeat(990)});
+    let mut found = Vec::with_capacity(number);
+    for turn in 0..number + 500 {
+        let record = record.clone();
+        let began = Instant::now();
+        call(pool, record).await?;
+        // The first ones load the plugin and warm the caches.
+        if turn >= 500 {
+            found.push(milliseconds(began) * 1_000.0);
+        }
+    }
+    Ok(found)
+}
+
+/// Computing calls a second, as many at once as the pool takes.
+async fn computing(pool: &PluginPool) -> anyhow::Result<f64> {
+    let began = Instant::now();
+    let calls: Vec<_> = (0..16).map(|_| call(pool, json!({"turns": 500_000}))).collect();
+    let number = calls.len();
+    futures::future::try_join_all(calls).await?;
+    Ok(number as f64 / began.elapsed().as_secs_f64())
+}
+
+/// How long after its worker was killed the only place of a pool answers again, in milliseconds.
+async fn missed(pool: &PluginPool) -> anyhow::Result<f64> {
+    let answer = call(pool, json!({})).await?;
+    let id = answer["pid"].as_i64().and_then(|id| i32::try_from(id).ok()).and_then(Pid::from_raw);
+    let id = id.context("the plugin named no process")?;
+    let began = Instant::now();
+    kill_process(id, Signal::KILL)?;
+    loop {
+        match call(pool, json!({})).await {
+            Ok(_) => return Ok(milliseconds(began)),
+            // It was handed to the worker that is dying; whoever called would call again, too.
+            Err(PluginError::Died(_)) => {}
+            Err(other) => return Err(other.into()),
+        }
+    }
+}
+
+#[tokio::main]
+async fn main() -> anyhow::Result<()> {
+    let arguments = Arguments::parse();
+    let (one, two) = (arguments.pool(1), arguments.pool(2));
+    let microseconds = calls(&one, arguments.calls).await?;
+    let (mut alone, mut together) = (Vec::new(), Vec::new());
+    for turn in 0..=arguments.rounds {
+        let (first, second) = (computing(&one).await?, computing(&two).await?);
+        // The first round starts the second pool's workers.
+        if turn > 0 {
+            alone.push(first);
+            together.push(second);
+        }
+    }
+    let mut waits = Vec::with_capacity(arguments.kills);
+    for _ in 0..arguments.kills {
+        waits.push(missed(&one).await?);
+    }
+    println!(
+        "{}",
+        json!({
+            "call_us": microseconds, "one_worker_per_second": alone, "two_workers_per_second": together,
+            "replaced_ms": waits,
+        })
+    );
+    Ok(())
+}
