@@ -114,8 +114,13 @@ mutants: $(VENV)/.runtime .tools/bin/cargo-mutants ## Change the rules and see w
 
 ##@ Prove
 .PHONY: bench
-bench: doctor $(VENV)/.runtime $(VENV)/.bench .tools/graphile/.installed release ## Measure against named peers; writes bench-report.json and docs/performance.md
+bench: doctor $(VENV)/.runtime $(VENV)/.models $(VENV)/.bench .tools/graphile/.installed release ## Measure against named peers; writes bench-report.json and docs/performance.md
 	@$(BIN)/python -m bench
+
+.PHONY: bench-knowledge
+bench-knowledge: doctor $(VENV)/.runtime $(VENV)/.models $(VENV)/.bench release ## Measure embeddings, search, plugins and answers alone (QUICK=1: a tenth)
+	@cargo build --quiet --release --locked --example embed_pace --example plugin_pace
+	@for part in embedding retrieval plugins answers; do $(BIN)/python -m bench.$$part $(if $(QUICK),--quick) || exit 1; done
 
 .PHONY: bench-relay
 bench-relay: doctor $(VENV)/.runtime ## Measure the relay: events a second, lag, commit to webhook delivery

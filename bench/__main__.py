@@ -10,7 +10,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from bench import bulk, explain, jobs, lists, relay, tracing, writes
+from bench import answers, bulk, embedding, explain, jobs, lists, plugins, relay, retrieval, tracing, writes
 from bench.database import Database
 from bench.report import Report
 from bench.service import docket
@@ -25,7 +25,8 @@ def main() -> int:
     options = parser.parse_args()
     cases: int = options.cases or (50_000 if options.quick else 1_000_000)
     subprocess.run(["cargo", "build", "--quiet", "--release", "--locked", "-p", "docket-load"], check=True)
-    subprocess.run(["cargo", "build", "--quiet", "--release", "--locked", "--example", "relay_pace"], check=True)
+    paces = [part for name in ("relay", "embed", "plugin") for part in ("--example", f"{name}_pace")]
+    subprocess.run(["cargo", "build", "--quiet", "--release", "--locked", *paces], check=True)
     kept: Path | None = options.data
     if kept is None:
         Path(".docket").mkdir(exist_ok=True)
@@ -66,6 +67,10 @@ def run(directory: Path, cases: int, *, quick: bool) -> int:
     relay.measure(report, directory, quick=quick)
     bulk.measure(report, directory, quick=quick)
     tracing.measure(report, directory, quick=quick)
+    embedding.measure(report, quick=quick)
+    retrieval.measure(report, directory, quick=quick)
+    plugins.measure(report, directory, quick=quick)
+    answers.measure(report, directory, quick=quick)
     command = "python -m bench --quick" if quick else "make bench"
     reached = report.write(command, cases)
     print("bench-report.json, docs/performance.md written" + ("" if reached else "; some targets were missed"))

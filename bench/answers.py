@@ -44,7 +44,7 @@ def measure(report: Report, directory: Path, *, quick: bool) -> None:
 
 
 def _streaming(report: Report, data_dir: Path, key: str, questions: list[str], *, rounds: int) -> None:
-    """From when the provider sends its first words to when the client has them, through docket and directly, in turns."""
+    """From the sending of the provider's first words to their reading, through docket and directly, in turns."""
     with _stand_in() as address:
         settings = {
             **UNLIMITED,

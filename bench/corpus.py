@@ -109,6 +109,7 @@ def vocabulary() -> tuple[list[str], list[float]]:
 def seed_sql(people: list[Tenant], scopes: Sequence[str] = SCOPES) -> str:
     """Tenants, principals and keys of these scopes as SQL."""
     lines: list[str] = []
+    granted = f"{{{','.join(scopes)}}}"
     for tenant in people:
         lines.append(
             "INSERT INTO docket.tenants (id, name, display_name, created_at) "  # noqa: S608 - nothing foreign
@@ -122,7 +123,7 @@ def seed_sql(people: list[Tenant], scopes: Sequence[str] = SCOPES) -> str:
                 f"VALUES ('{tenant.id}', '{one.id}', 'user', '{one.role}', '{{{one.role}}}', now());"
                 "INSERT INTO docket.api_keys "
                 "(tenant_id, id, principal_id, prefix, secret_hash, label, scopes, created_at) VALUES "
-                f"('{tenant.id}', '{one.id}', '{one.id}', '{prefix}', '\\x{digest}', 'bench', '{{{','.join(scopes)}}}', now());"
+                f"('{tenant.id}', '{one.id}', '{one.id}', '{prefix}', '\\x{digest}', 'bench', '{granted}', now());"
             )
     return "BEGIN;\n" + "\n".join(lines) + "\nCOMMIT;\n"
 

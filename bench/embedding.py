@@ -45,8 +45,8 @@ def measure(report: Report, *, quick: bool) -> None:
         _agree(encoder, texts["bulk"], found)
         asked.extend(found["query_ms"])
         peer_asked.extend(_each(encoder, texts["queries"]))
-        for kind in rates:
-            rates[kind].append(found[f"{kind}_per_second"])
+        for kind, reached in rates.items():
+            reached.append(found[f"{kind}_per_second"])
             peer_rates[kind].append(max(_rate(encoder, texts[kind], batch) for batch in BATCHES))
     report.fact("embedding: ONNX Runtime from Python, question of 16 tokens, p50", percentile(peer_asked, 0.5), "ms")
     report.at_most("embedding: question of 16 tokens, p50", percentile(asked, 0.5), "ms", 5)

@@ -24,9 +24,10 @@ class Encoder:
     """Texts in, vectors of length one out."""
 
     def __init__(self, threads: int) -> None:
-        options: Any = onnxruntime.SessionOptions()
+        runtime: Any = onnxruntime
+        options: Any = runtime.SessionOptions()
         options.intra_op_num_threads = threads
-        self._session: Any = onnxruntime.InferenceSession(str(MODEL / "model.onnx"), options)
+        self._session: Any = runtime.InferenceSession(str(MODEL / "model.onnx"), options)
         self._tokenizer = Tokenizer.from_file(str(MODEL / "tokenizer.json"))
         self._tokenizer.no_padding()
         self._tokenizer.enable_truncation(WINDOW)  # pyright: ignore[reportUnknownMemberType]

@@ -1,8 +1,8 @@
-"""Makes passages: documents of tenants with texts of Zipf's words and vectors around topics, the same ones in every run.
+"""Makes passages of tenants: texts of Zipf's words and vectors around topics, the same ones in every run.
 
-The vectors lie around those of real texts, as the embedding model gives them: a topic is a question, and each passage is the
-vector of its topic turned by 45 degrees into a random direction. Questions are topics, so what is nearest to one is known only by
-comparing. Vectors drawn evenly from all directions would have no neighbourhoods, which no real text is like.
+A topic is a question with the vector that the embedding model gives it; the vector of a passage is that of its topic
+turned by 45 degrees into a random direction. Vectors drawn evenly from all directions would have no neighbourhoods, and
+no real texts are like that.
 """
 
 from __future__ import annotations
@@ -33,8 +33,8 @@ PASSAGES_OF_A_DOCUMENT = 50
 LENGTHS = (40, 121)
 SHARES = (("public", 0.2), ("internal", 0.7), ("restricted", 0.1))
 COLUMNS = (
-    "tenant_id, id, document_id, collection_id, generation, ordinal, text, heading_path, char_start, char_end, token_count, "
-    "content_sha256, embedding, confidentiality, created_by"
+    "tenant_id, id, document_id, collection_id, generation, ordinal, text, heading_path, char_start, char_end, "
+    "token_count, content_sha256, embedding, confidentiality, created_by"
 )
 # COPY's binary format: https://www.postgresql.org/docs/current/sql-copy.html
 HEADER = b"PGCOPY\n\xff\r\n\0" + struct.pack("!ii", 0, 0)
@@ -143,8 +143,9 @@ def _documents(passages: Passages) -> str:
         for number in range(count)
     )
     return (
-        "INSERT INTO docket.collections (tenant_id, id, name, chunking_strategy, chunk_size, chunk_overlap, created_by, "
-        f"created_at) VALUES ('{tenant}', '{collection}', 'bench', 'recursive', 256, 32, '{owner}', now());"
+        "INSERT INTO docket.collections (tenant_id, id, name, chunking_strategy, chunk_size, "  # noqa: S608 - ours
+        "chunk_overlap, created_by, created_at) "
+        f"VALUES ('{tenant}', '{collection}', 'bench', 'recursive', 256, 32, '{owner}', now());"
         "INSERT INTO docket.evidence_blobs (tenant_id, sha256, size_bytes, media_type, created_at) "
         f"VALUES ('{tenant}', sha256(''), 0, 'text/markdown', now());"
         "INSERT INTO docket.documents (tenant_id, id, collection_id, title, source, media_type, sha256, size_bytes, "

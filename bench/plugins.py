@@ -1,4 +1,4 @@
-"""Plugins: what a call costs, what a second worker adds, how long a killed one is missed, and who notices one that hangs."""
+"""Plugins: the cost of a call, a second worker's worth, how long a killed one is missed, whom a hanging one delays."""
 
 from __future__ import annotations
 

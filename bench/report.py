@@ -92,6 +92,13 @@ class Report:
             "the same tables ([bench/peers](../bench/peers)), with two workers, uvloop and httptools. Latencies of "
             "lists are taken over one connection; plans: [performance/explain.md](performance/explain.md).",
             "",
+            "Embeddings are computed from texts, tokens included, beside ONNX Runtime from Python with the same graph, "
+            "tokens and threads; PyTorch is left out, being larger than all the rest together. Searches run over "
+            "HTTP against passages written straight into their own database, with vectors around topics "
+            "([bench/passages.py](../bench/passages.py)), as a caseworker, every question for the second time. Plugin "
+            "calls go through the service's own pool. What streaming adds to a provider's first token is the time from "
+            "its sending by a stand-in to its reading by the client, less the same without docket between them.",
+            "",
             "| measured | value | ratio | target | reached |",
             "|---|---|---|---|---|",
         ]

@@ -1,6 +1,6 @@
 """A stand-in for a model provider: OpenAI's chat completions as a stream, whose first words say when they were sent.
 
-`python -m bench.peers.model_stand_in PORT`. Times are seconds of the monotonic clock, which all processes of a machine share.
+`python -m bench.peers.model_stand_in PORT`. Times are seconds of the monotonic clock, which all processes share.
 """
 
 from __future__ import annotations
