@@ -128,5 +128,23 @@ async fn the_graph_finds_what_the_comparison_of_every_vector_finds() {
         }
         assert_eq!(all, 200);
         assert!(shared * 100 >= all * 98, "recall {shared} of {all}");
+        used_the_graph(&owner, &graph, viewer, &vector(&mut numbers, 0)).await;
     }
+}
+
+/// The planner takes the graph, instead of comparing every vector here, too; a server counts scans with a delay of a second.
+async fn used_the_graph(owner: &PgPool, graph: &PgPassageIndex, viewer: Viewer, query: &[f32]) {
+    let scans = async || {
+        let counted = "SELECT idx_scan FROM pg_stat_user_indexes WHERE indexrelname = 'chunks_by_meaning'";
+        sqlx::query_scalar::<_, i64>(counted).fetch_one(owner).await.unwrap()
+    };
+    let before = scans().await;
+    for _ in 0..300 {
+        graph.nearest(viewer, query, &PassageFilter::default(), 10).await.unwrap();
+        if scans().await > before {
+            return;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+    }
+    panic!("the planner does not use the graph");
 }
