@@ -41,7 +41,8 @@ def measure(report: Report, directory: Path, *, quick: bool) -> None:
     made = [passages.make(tenant, size, topics, seed) for seed, (tenant, size) in enumerate(people)]
     data_dir = directory / f"retrieval-{count}" / "data"
     data_dir.parent.mkdir(parents=True, exist_ok=True)
-    settings = {"DOCKET_SERVER__ROLE": "api"}
+    # A remembered search would be found, not searched.
+    settings = {"DOCKET_SERVER__ROLE": "api", "DOCKET_EMBEDDING__SEARCH_CACHE": "0"}
     seeded = data_dir.parent / "seeded"
     if not seeded.exists():
         with docket(data_dir, settings):
