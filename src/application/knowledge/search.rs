@@ -78,7 +78,8 @@ impl SearchPassages {
             return Ok(known);
         }
         let result = self.look(viewer, order, &filter).await?;
-        if result.degraded.is_none() {
+        // Nothing found is nothing worth remembering, and the first vectors of documents may be on their way.
+        if result.degraded.is_none() && !result.hits.is_empty() {
             self.cache.put(key, remembered(&result));
         }
         Ok(result)

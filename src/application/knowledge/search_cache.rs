@@ -18,6 +18,7 @@ use crate::application::ports::passage_index::{Method, PassageFilter};
 use crate::telemetry::retrieval::SEARCH_CACHE;
 
 /// How long an entry may be used: vectors that passages are given later (`embed_passages`) do not show in the index of words.
+/// A search that found nothing is not remembered at all.
 const LONGEST: Duration = Duration::from_mins(1);
 
 /// Everything that the order of passages depends on.
