@@ -6,19 +6,18 @@ import json
 import os
 import subprocess
 import tempfile
-import threading
 import time
 import urllib.request
 import uuid
 from collections.abc import Generator
 from contextlib import contextmanager
 from datetime import datetime
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from typing import Any
 
 from bench.report import Report, percentile
-from bench.service import Program, alone, docket
+from bench.service import Program, alone, docket, serving
 
 PACE = Path(os.environ.get("CARGO_TARGET_DIR", "target")) / "release" / "examples" / "relay_pace"
 EVENTS_A_SECOND = 20_000
@@ -124,12 +123,8 @@ def _hearing() -> Generator[tuple[str, dict[str, float]]]:
         def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the library's name
             """Says nothing."""
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Receiver)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    try:
-        yield f"http://127.0.0.1:{server.server_port}/", heard
-    finally:
-        server.shutdown()
+    with serving(Receiver) as url:
+        yield f"{url}/", heard
 
 
 def _call(service: Program, key: str, path: str, body: dict[str, object] | None) -> dict[str, Any]:

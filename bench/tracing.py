@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import statistics
-import threading
 from collections.abc import Generator
 from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from typing import Any
 
 from bench import corpus, load_generator
 from bench.database import Database
 from bench.report import Report
-from bench.service import Program, alone, docket
+from bench.service import Program, alone, docket, serving
 from bench.writes import CASES
 
 
@@ -69,12 +68,8 @@ def _collector() -> Generator[tuple[str, list[int]]]:
         def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the library's name
             """Says nothing."""
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    try:
-        yield f"http://127.0.0.1:{server.server_port}", sizes
-    finally:
-        server.shutdown()
+    with serving(Handler) as url:
+        yield url, sizes
 
 
 def main() -> None:

@@ -1,237 +1,26 @@
 //! Answering on the real ledger and the real store, with passages and models that do as the test says.
 
+mod scene;
+
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use async_trait::async_trait;
-use docket::adapters::postgres::{PgAnswerStore, PgUsageLedger};
 use docket::application::error::UseCaseError;
-use docket::application::knowledge::answer::{Answer, AnswerEvent, AnswerModel, NOT_FOUND, Verdict};
-use docket::application::knowledge::answer_question::{Answered, Question, answer_question};
-use docket::application::knowledge::answering::{AnswerRules, Answering, AskModels, Asked};
+use docket::application::knowledge::answer::{AnswerEvent, NOT_FOUND, Verdict};
+use docket::application::knowledge::answer_question::{Answered, answer_question};
 use docket::application::knowledge::judge_answer::{Judgment, export_feedback, judge_answer, read_answer};
-use docket::application::knowledge::passages::{FindPassages, FoundPassage, PassageQuery};
-use docket::application::ports::language_model::{
-    LanguageModel, ModelError, ModelEvent, ModelRequest, ModelStream, StopReason,
-};
 use docket::application::ports::usage_ledger::{CallPurpose, Reservation};
-use docket::application::request::Caller;
-use docket_domain::budget::{Price, PriceTable, Usage};
+use docket_domain::budget::PriceTable;
 use docket_domain::case::Confidentiality;
 use docket_domain::ids::PrincipalId;
 use docket_domain::principal::Role;
-use futures::{StreamExt, stream};
-use parking_lot::Mutex;
-use sqlx::PgPool;
-use tokio::sync::{Semaphore, mpsc};
 use tokio::time::Instant;
 use uuid::Uuid;
 
 use crate::desk::{TENANT, caseworker, claim, reporter, supervisor};
-use crate::fakes::FrozenClock;
-use crate::support::database::TestDatabase;
 
-const LEAKS: &str = "An operator reports a leak within 24 hours. The report names the valve.";
-/// A dollar for a million tokens in, two out.
-const PRICE: Price = Price { input: 1_000_000_000, cache_read: 0, cache_write: 0, output: 2_000_000_000 };
-
-/// One passage for everybody.
-struct OnePassage(Confidentiality);
-
-#[async_trait]
-impl FindPassages for OnePassage {
-    async fn find(&self, _: &Caller, query: &PassageQuery) -> Result<Vec<FoundPassage>, UseCaseError> {
-        if query.question.contains("penguins") {
-            return Ok(Vec::new());
-        }
-        Ok(vec![FoundPassage {
-            chunk_id: Uuid::from_u128(1),
-            document_id: Uuid::from_u128(2),
-            title: "Leaks".to_owned(),
-            headings: vec![],
-            text: format!("Größe. {LEAKS}"),
-            page_from: Some(3),
-            page_to: Some(3),
-            char_start: 100,
-            confidentiality: self.0,
-            score: 1.0,
-        }])
-    }
-}
-
-/// What a model does.
-#[derive(Clone)]
-enum Script {
-    /// Says this and reports its usage.
-    Says(&'static str),
-    /// Says it word by word for ever.
-    Drones,
-    /// Refuses to begin.
-    Fails,
-    /// Says a word and breaks off.
-    Breaks,
-}
-
-/// A model by script; counts who asked, and who went away in the middle.
-struct Scripted {
-    script: Mutex<Script>,
-    asked: AtomicUsize,
-    dropped: Arc<AtomicUsize>,
-}
-
-struct OnDrop(Arc<AtomicUsize>);
-
-impl Drop for OnDrop {
-    fn drop(&mut self) {
-        self.0.fetch_add(1, Ordering::SeqCst);
-    }
-}
-
-#[async_trait]
-impl LanguageModel for Scripted {
-    fn provider(&self) -> &'static str {
-        "openai"
-    }
-
-    fn model(&self) -> &'static str {
-        "scripted"
-    }
-
-    fn input_tokens_at_most(&self, _: &ModelRequest) -> u64 {
-        1_000
-    }
-
-    async fn stream(&self, _: &ModelRequest) -> Result<ModelStream, ModelError> {
-        self.asked.fetch_add(1, Ordering::SeqCst);
-        let usage = Usage { input_tokens: 900, output_tokens: 20, ..Usage::default() };
-        match self.script.lock().clone() {
-            Script::Says(text) => Ok(stream::iter([
-                Ok(ModelEvent::Text(text.to_owned())),
-                Ok(ModelEvent::Usage(usage)),
-                Ok(ModelEvent::End(StopReason::Complete)),
-            ])
-            .boxed()),
-            Script::Drones => {
-                let guard = OnDrop(self.dropped.clone());
-                Ok(stream::unfold(guard, |guard| async move {
-                    tokio::time::sleep(Duration::from_millis(5)).await;
-                    Some((Ok(ModelEvent::Text("word ".to_owned())), guard))
-                })
-                .boxed())
-            }
-            Script::Fails => Err(ModelError::Unavailable("down".to_owned())),
-            Script::Breaks => Ok(stream::iter([
-                Ok(ModelEvent::Text("Operators ".to_owned())),
-                Err(ModelError::Unavailable("cut".to_owned())),
-            ])
-            .boxed()),
-        }
-    }
-}
-
-struct Alone(Arc<Scripted>);
-
-#[async_trait]
-impl AskModels for Alone {
-    fn models(&self) -> Vec<Arc<dyn LanguageModel>> {
-        vec![self.0.clone()]
-    }
-
-    async fn ask(&self, request: &ModelRequest, _: Instant) -> Result<Asked, ModelError> {
-        let model = AnswerModel { provider: "openai".to_owned(), name: "scripted".to_owned(), attempts: 1 };
-        Ok(Asked { stream: self.0.stream(request).await?, model })
-    }
-}
-
-struct Bench {
-    answering: Answering,
-    model: Arc<Scripted>,
-    owner: PgPool,
-    _database: TestDatabase,
-}
-
-async fn bench(confidentiality: Confidentiality, budget: u64) -> Bench {
-    let database = TestDatabase::new().await;
-    let pool = PgPool::connect(&database.app_url()).await.unwrap();
-    let owner = PgPool::connect(&database.superuser_url()).await.unwrap();
-    sqlx::query("INSERT INTO docket.tenants (id, name, display_name, created_at) VALUES ($1, 'rail', 'Rail', now())")
-        .bind(TENANT.0)
-        .execute(&owner)
-        .await
-        .unwrap();
-    let model = Arc::new(Scripted {
-        script: Mutex::new(Script::Says("Operators report leaks within 24 hours [1].")),
-        asked: AtomicUsize::new(0),
-        dropped: Arc::default(),
-    });
-    let answering = Answering {
-        passages: Arc::new(OnePassage(confidentiality)),
-        models: Arc::new(Alone(model.clone())),
-        prices: Arc::new(PriceTable::new([("scripted".to_owned(), PRICE)])),
-        answers: Arc::new(PgAnswerStore::new(pool.clone())),
-        ledger: Arc::new(PgUsageLedger::new(pool.clone())),
-        clock: Arc::new(FrozenClock::new()),
-        room: Arc::new(Semaphore::new(64)),
-        rules: AnswerRules {
-            timeout: Duration::from_mins(1),
-            max_output_tokens: 100,
-            passages: 5,
-            default_budget_nanos: budget,
-            key_lifetime: time::Duration::hours(24),
-        },
-    };
-    Bench { answering, model, owner, _database: database }
-}
-
-fn question(text: &str) -> Question {
-    Question { text: text.to_owned(), collection: None }
-}
-
-impl Bench {
-    async fn ask(&self, caller: Caller, key: &str, text: &str) -> Result<Answered, UseCaseError> {
-        answer_question(&self.answering, caller, Some(&claim(key, 1)), Ok(question(text))).await
-    }
-
-    async fn answer(&self, key: &str, text: &str) -> Result<Answer, UseCaseError> {
-        match self.ask(caseworker(), key, text).await? {
-            Answered::Events(events) => last(events).await,
-            Answered::Replay(body) => panic!("a replay: {body}"),
-        }
-    }
-
-    /// Settled calls: outcome and cost.
-    async fn calls(&self) -> Vec<(String, i64)> {
-        let sql = "SELECT outcome, cost_nanos FROM docket.model_calls WHERE state = 'settled' ORDER BY id";
-        sqlx::query_as(sql).fetch_all(&self.owner).await.unwrap()
-    }
-
-    async fn until_settled(&self, calls: usize) -> Vec<(String, i64)> {
-        let patience = Instant::now() + Duration::from_secs(30);
-        loop {
-            let settled = self.calls().await;
-            if settled.len() >= calls {
-                return settled;
-            }
-            assert!(Instant::now() < patience, "only {settled:?} were settled");
-            tokio::time::sleep(Duration::from_millis(10)).await;
-        }
-    }
-
-    async fn spending(&self) -> (i64, i64) {
-        let sql = "SELECT coalesce(sum(spent_nanos), 0)::bigint, coalesce(sum(reserved_nanos), 0)::bigint FROM docket.spending";
-        sqlx::query_as(sql).fetch_one(&self.owner).await.unwrap()
-    }
-}
-
-async fn last(mut events: mpsc::Receiver<Result<AnswerEvent, UseCaseError>>) -> Result<Answer, UseCaseError> {
-    while let Some(event) = events.recv().await {
-        if let AnswerEvent::Done(answer) = event? {
-            return Ok(*answer);
-        }
-    }
-    panic!("the answer never ended");
-}
+use self::scene::{Script, bench, last, question};
 
 /// 900 tokens in, 20 out.
 const COST: i64 = 900 * 1_000 + 20 * 2_000;
@@ -357,11 +146,9 @@ async fn the_budget_is_never_passed_however_many_ask_at_once() {
     assert!((10..40).contains(&granted), "{granted}");
 }
 
-#[tokio::test]
-async fn a_call_that_nobody_settled_is_charged_in_full_once() {
-    let bench = bench(Confidentiality::Public, 1_000_000_000).await;
-    let now = bench.answering.clock.now();
-    let reservation = Reservation {
+/// Of 5,000 of the 10,000 nano-dollars that there are, for a call that lasts so long.
+fn reservation(now: time::OffsetDateTime, lasts: time::Duration) -> Reservation {
+    Reservation {
         id: Uuid::now_v7(),
         principal_id: PrincipalId(Uuid::from_u128(2)),
         answer_id: None,
@@ -369,8 +156,14 @@ async fn a_call_that_nobody_settled_is_charged_in_full_once() {
         nanos: 5_000,
         default_limit: 10_000,
         now,
-        expires_at: now - time::Duration::MINUTE,
-    };
+        expires_at: now + lasts,
+    }
+}
+
+#[tokio::test]
+async fn a_call_that_nobody_settled_is_charged_in_full_once() {
+    let bench = bench(Confidentiality::Public, 1_000_000_000).await;
+    let reservation = reservation(bench.answering.clock.now(), -time::Duration::MINUTE);
     assert!(bench.answering.ledger.reserve(TENANT, &reservation).await.unwrap().granted);
     assert_eq!(bench.spending().await, (0, 5_000));
     assert_eq!(bench.answering.ledger.settle_lost(100).await.unwrap(), 1);
@@ -382,17 +175,8 @@ async fn a_call_that_nobody_settled_is_charged_in_full_once() {
 #[tokio::test]
 async fn a_call_of_a_node_whose_clock_is_an_hour_slow_is_not_lost_while_it_lasts() {
     let bench = bench(Confidentiality::Public, 1_000_000_000).await;
-    let now = time::OffsetDateTime::now_utc() - time::Duration::HOUR;
-    let reservation = Reservation {
-        id: Uuid::now_v7(),
-        principal_id: PrincipalId(Uuid::from_u128(2)),
-        answer_id: None,
-        purpose: CallPurpose::Answer,
-        nanos: 5_000,
-        default_limit: 10_000,
-        now,
-        expires_at: now + time::Duration::minutes(5),
-    };
+    let an_hour_ago = time::OffsetDateTime::now_utc() - time::Duration::HOUR;
+    let reservation = reservation(an_hour_ago, time::Duration::minutes(5));
     assert!(bench.answering.ledger.reserve(TENANT, &reservation).await.unwrap().granted);
     assert_eq!(
         bench.answering.ledger.settle_lost(100).await.unwrap(),

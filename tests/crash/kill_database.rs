@@ -3,7 +3,6 @@
 use std::time::{Duration, Instant};
 
 use docket_domain::principal::Role;
-use http::Method;
 use sqlx::Executor;
 
 use crate::kill_service::replay;
@@ -115,9 +114,7 @@ async fn no_answer_is_wrong_while_backends_are_terminated() {
 async fn read_without_database(client: &Client, stage: &Stage) {
     let api_key = stage.tenants[0].keys[&Role::Auditor].clone();
     for path in ["/v1/cases", "/v1/cases/00000000-0000-7000-8000-000000000000"] {
-        let path = path.to_owned();
-        let request =
-            Request { method: Method::GET, path, api_key: api_key.clone(), key: None, if_match: None, body: None };
+        let request = Request::get(&api_key, path);
         match client.send(&request).await {
             Some(answer) => client.findings.expect(answer.status == 503 && !answer.retry_after.is_empty(), || {
                 format!("without a database, {} was answered {} {}", request.path, answer.status, answer.text)
@@ -125,18 +122,14 @@ async fn read_without_database(client: &Client, stage: &Stage) {
             None => client.findings.add(format!("without a database, {} was not answered", request.path)),
         }
     }
-    let request =
-        Request { method: Method::GET, path: "/healthz".to_owned(), api_key, key: None, if_match: None, body: None };
-    let alive = client.send(&request).await.is_some_and(|answer| answer.status == 200);
+    let alive = client.send(&Request::get(&api_key, "/healthz")).await.is_some_and(|answer| answer.status == 200);
     client.findings.expect(alive, || "without a database, /healthz does not answer 200".to_owned());
 }
 
 /// Creates a case, however long it takes, and enters it into the ledger.
 async fn create(client: &Client, stage: &Stage, ledger: &Ledger, marker: &str) {
     let tenant = &stage.tenants[0];
-    let (api_key, body) = (tenant.keys[&Role::Reporter].clone(), Some(new_case(marker, "public")));
-    let path = "/v1/cases".to_owned();
-    let request = Request { method: Method::POST, path, api_key, key: Some(marker.to_owned()), if_match: None, body };
+    let request = Request::create(&tenant.keys[&Role::Reporter], marker, new_case(marker, "public"));
     let Some(answer) = client.deliver(&request).await else { return };
     client.findings.expect(answer.status == 201, || format!("a create was answered {} {}", answer.status, answer.text));
     let principal_id = tenant.principals[&Role::Reporter];

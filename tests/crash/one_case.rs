@@ -204,16 +204,7 @@ fn replay_on_table<'a>(findings: &Findings, records: impl Iterator<Item = &'a Au
 }
 
 async fn create(client: &Client, tenant: &Tenant, marker: &str) -> String {
-    let request = Request {
-        method: Method::POST,
-        path: "/v1/cases".to_owned(),
-        api_key: tenant.keys[&Role::Reporter].clone(),
-        key: Some(format!("create-{marker}")),
-        if_match: None,
-        body: Some(new_case(marker, "internal")),
-    };
-    let answer = client.deliver(&request).await.unwrap();
-    answer.json()["id"].as_str().unwrap_or_else(|| panic!("{answer:?}")).to_owned()
+    client.create(&tenant.keys[&Role::Reporter], &format!("create-{marker}"), new_case(marker, "internal")).await
 }
 
 async fn version(owner: &PgPool, id: Uuid) -> u64 {

@@ -6,7 +6,6 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use docket_domain::principal::Role;
-use http::Method;
 use sqlx::{Executor, PgPool};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
@@ -64,15 +63,11 @@ async fn ask(balancer: Arc<Balancer>, key: String, reads: bool, mut random: Rand
             client_of_nobody(&balancer).await;
             continue;
         };
-        let (method, path) = if reads { (Method::GET, "/v1/cases?limit=5") } else { (Method::POST, "/v1/cases") };
         let marker = random.key();
-        let request = Request {
-            method,
-            path: path.to_owned(),
-            api_key: key.clone(),
-            key: (!reads).then(|| marker.clone()),
-            if_match: None,
-            body: (!reads).then(|| new_case(&marker, "public")),
+        let request = if reads {
+            Request::get(&key, "/v1/cases?limit=5")
+        } else {
+            Request::create(&key, &marker, new_case(&marker, "public"))
         };
         let answer = client.send(&request).await;
         log.sent.fetch_add(1, Ordering::Relaxed);

@@ -253,16 +253,8 @@ impl Matrix {
     }
 
     async fn create(&self, tenant: usize, role: Role, mark: &str, confidentiality: &str) -> String {
-        let request = Request {
-            method: Method::POST,
-            path: "/v1/cases".to_owned(),
-            api_key: self.stage.tenants[tenant].keys[&role].clone(),
-            key: Some(Uuid::new_v4().to_string()),
-            if_match: None,
-            body: Some(new_case(mark, confidentiality)),
-        };
-        let answer = self.client.deliver(&request).await.unwrap();
-        answer.json()["id"].as_str().unwrap_or_else(|| panic!("{answer:?}")).to_owned()
+        let (api_key, key) = (&self.stage.tenants[tenant].keys[&role], Uuid::new_v4().to_string());
+        self.client.create(api_key, &key, new_case(mark, confidentiality)).await
     }
 }
 

@@ -7,7 +7,6 @@ use std::sync::{Arc, Mutex, OnceLock};
 use std::time::{Duration, Instant};
 
 use docket_domain::principal::Role;
-use http::Method;
 use sqlx::PgPool;
 use tokio::task::JoinSet;
 
@@ -36,15 +35,11 @@ struct Stop {
 /// Requests of one client to one replica until that is told to stop: each that began before is answered, and well.
 async fn ask(client: Client, key: String, reads: bool, mut random: Random, stop: Arc<Stop>) {
     while stop.signal.get().is_none() {
-        let (method, path) = if reads { (Method::GET, "/v1/cases?limit=5") } else { (Method::POST, "/v1/cases") };
         let marker = random.key();
-        let request = Request {
-            method,
-            path: path.to_owned(),
-            api_key: key.clone(),
-            key: (!reads).then(|| marker.clone()),
-            if_match: None,
-            body: (!reads).then(|| new_case(&marker, "public")),
+        let request = if reads {
+            Request::get(&key, "/v1/cases?limit=5")
+        } else {
+            Request::create(&key, &marker, new_case(&marker, "public"))
         };
         let began = Instant::now();
         let answer = client.send(&request).await;

@@ -6,19 +6,18 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use docket_domain::principal::Role;
-use http::Method;
 use sha2::{Digest, Sha256};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use uuid::Uuid;
 
-use crate::support::client::{Client, Request};
+use crate::support::client::Client;
 use crate::support::commands::new_case;
 use crate::support::random::Random;
 use crate::support::report::{Figures, Findings, bounded, turn};
 use crate::support::service::Service;
 use crate::support::settings::{random, rounds, seed};
-use crate::support::stage::{Stage, Tenant};
+use crate::support::stage::Stage;
 
 /// The size of a file, in bytes: many reads and writes.
 const SIZE: usize = 3_000_000;
@@ -36,7 +35,8 @@ async fn no_evidence_is_without_its_bytes_when_the_service_is_killed_during_uplo
     let tenant = &stage.tenants[0];
     let (mut kills, mut sent) = (0, BTreeMap::new());
     for number in rounds("DOCKET_CRASH_UPLOADS", 4) {
-        let case = create(&client, tenant, &format!("upload-{number}")).await;
+        let marker = format!("upload-{number}");
+        let case = client.create(&tenant.keys[&Role::Reporter], &marker, new_case(&marker, "public")).await;
         let file = file(&mut random);
         let upload = Upload { port: service.port, api_key: tenant.keys[&Role::Reporter].clone(), case: case.clone() };
         // The last bytes are the moment of interest, so the kill comes before, at or after the end of the upload.
@@ -73,18 +73,6 @@ async fn no_evidence_is_without_its_bytes_when_the_service_is_killed_during_uplo
 fn file(random: &mut Random) -> Vec<u8> {
     let line = format!("{}\n", random.key());
     line.repeat(SIZE / line.len()).into_bytes()
-}
-
-async fn create(client: &Client, tenant: &Tenant, marker: &str) -> String {
-    let request = Request {
-        method: Method::POST,
-        path: "/v1/cases".to_owned(),
-        api_key: tenant.keys[&Role::Reporter].clone(),
-        key: Some(marker.to_owned()),
-        if_match: None,
-        body: Some(new_case(marker, "public")),
-    };
-    client.deliver(&request).await.unwrap().json()["id"].as_str().unwrap().to_owned()
 }
 
 #[derive(Debug, Clone)]

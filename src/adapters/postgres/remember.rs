@@ -6,7 +6,8 @@ use time::OffsetDateTime;
 
 use crate::application::ports::case_store::AnswerToStore;
 
-/// Stores the answer under its key, which lives for the time from `now` on that the answer says; breaks `idempotency_keys_pkey` when another request with the key was faster.
+/// Stores the answer under its key, which lives for the time from `now` on that the answer says; breaks
+/// `idempotency_keys_pkey` when another request with the key was faster.
 pub(super) async fn remember(
     connection: &mut PgConnection,
     tenant: TenantId,

@@ -7,13 +7,10 @@ use async_trait::async_trait;
 use docket_domain::answer::extract::candidates;
 use docket_domain::answer::{Extract, ExtractRules, Line, extract};
 use docket_domain::budget::{Usage, estimate_tokens};
-use docket_domain::ids::TenantId;
 use futures::stream;
-use moka::sync::Cache;
-use sha2::{Digest, Sha256};
 
+use crate::application::knowledge::embedding_cache::EmbeddingCache;
 use crate::application::ports::Embedder;
-use crate::application::ports::embedder::{EmbedderError, Urgency};
 use crate::application::ports::language_model::{
     LanguageModel, ModelError, ModelEvent, ModelRequest, ModelStream, StopReason,
 };
@@ -21,14 +18,11 @@ use crate::application::ports::language_model::{
 /// The name under which it appears, and its row in the price table.
 pub const MODEL: &str = "docket-extractive";
 
-/// Vectors of sentences remembered, of all tenants: 16 MB. The same regulations are asked about again and again, and computing the
-/// vectors of their sentences is most of the time of an answer.
-const REMEMBERED: u64 = 10_000;
-
 /// [`LanguageModel`] by extraction (`docket_domain::answer::extract`).
 pub struct ExtractiveModel {
-    embedder: Option<Arc<dyn Embedder>>,
-    known: Cache<(TenantId, [u8; 32]), Arc<[f32]>>,
+    /// With a memory: the same regulations are asked about again and again, and computing the vectors of their sentences is most
+    /// of the time of an answer.
+    vectors: Option<EmbeddingCache>,
     rules: ExtractRules,
     not_found: &'static str,
 }
@@ -36,15 +30,15 @@ pub struct ExtractiveModel {
 impl ExtractiveModel {
     /// With the meaning of sentences, where a model for it is at hand. `not_found` is what it says when it finds nothing.
     pub fn new(embedder: Option<Arc<dyn Embedder>>, rules: ExtractRules, not_found: &'static str) -> Self {
-        Self { embedder, known: Cache::builder().max_capacity(REMEMBERED).build(), rules, not_found }
+        Self { vectors: embedder.map(EmbeddingCache::new), rules, not_found }
     }
 
     /// How alike the question and each line are; none where no embedding model is at hand at the moment.
     async fn likeness(&self, request: &ModelRequest, passages: &[(&str, &str)], lines: &[Line]) -> Option<Vec<f32>> {
-        let embedder = self.embedder.as_ref().filter(|_| !lines.is_empty())?;
+        let vectors = self.vectors.as_ref().filter(|_| !lines.is_empty())?;
         let sentences = lines.iter().map(|line| &passages[line.passage].1[line.range.clone()]);
         let texts: Vec<&str> = std::iter::once(request.question.as_str()).chain(sentences).collect();
-        let vectors = match self.vectors(embedder.as_ref(), request.tenant_id, &texts).await {
+        let vectors = match vectors.texts(request.tenant_id, &texts).await {
             Ok(vectors) => vectors,
             Err(error) => {
                 tracing::debug!(%error, "answering by words alone");
@@ -53,29 +47,6 @@ impl ExtractiveModel {
         };
         let (asked, rest) = vectors.split_first()?;
         Some(rest.iter().map(|vector| asked.iter().zip(&**vector).map(|(one, other)| one * other).sum()).collect())
-    }
-
-    /// The vector of each text. Those that are known are not computed again; a tenant's memory is its own, so that the time of
-    /// an answer tells nothing about the documents of others.
-    async fn vectors(
-        &self,
-        embedder: &dyn Embedder,
-        tenant: TenantId,
-        texts: &[&str],
-    ) -> Result<Vec<Arc<[f32]>>, EmbedderError> {
-        let keys: Vec<(TenantId, [u8; 32])> =
-            texts.iter().map(|text| (tenant, Sha256::digest(text.as_bytes()).into())).collect();
-        let mut found: Vec<Option<Arc<[f32]>>> = keys.iter().map(|key| self.known.get(key)).collect();
-        let unknown: Vec<usize> = (0..texts.len()).filter(|place| found[*place].is_none()).collect();
-        let computed: Vec<String> = unknown.iter().map(|place| texts[*place].to_owned()).collect();
-        let computed = embedder.embed(&computed, Urgency::Interactive).await?;
-        for (place, vector) in unknown.into_iter().zip(computed) {
-            let vector: Arc<[f32]> = vector.into();
-            self.known.insert(keys[place], vector.clone());
-            found[place] = Some(vector);
-        }
-        let missing = || EmbedderError::Failed("the model gave fewer vectors than it got texts".into());
-        found.into_iter().map(|vector| vector.ok_or_else(missing)).collect()
     }
 
     async fn lines(&self, request: &ModelRequest) -> Vec<Line> {
@@ -138,10 +109,11 @@ mod tests {
     #![allow(clippy::unwrap_used)]
     use std::sync::atomic::{AtomicUsize, Ordering};
 
+    use docket_domain::ids::TenantId;
     use futures::StreamExt;
 
     use super::*;
-    use crate::application::ports::embedder::TokenVectors;
+    use crate::application::ports::embedder::{EmbedderError, TokenVectors, Urgency};
     use crate::application::ports::language_model::GroundingPassage;
 
     async fn said(question: &str) -> String {

@@ -1,6 +1,6 @@
-//! Vectors of questions, remembered for each tenant by the content of the question.
+//! Vectors of questions and sentences, remembered for each tenant by the content of the text.
 //!
-//! A tenant's cache is its own: how fast an answer comes must not tell one tenant what another has asked.
+//! A tenant's memory is its own: how fast an answer comes must not tell one tenant what another has asked or has documents of.
 
 use std::sync::Arc;
 
@@ -14,7 +14,7 @@ use crate::application::ports::Embedder;
 use crate::application::ports::embedder::{EmbedderError, Urgency};
 use crate::telemetry::retrieval::EMBEDDING_CACHE;
 
-/// Questions remembered, of all tenants: 10,000 vectors are 16 MB.
+/// Texts remembered, of all tenants: 10,000 vectors are 16 MB.
 const CAPACITY: u64 = 10_000;
 
 /// An embedder with its memory. Vectors depend on nothing but the model and the text, so they never grow old.
@@ -37,18 +37,34 @@ impl EmbeddingCache {
     /// The vector of a question.
     #[tracing::instrument(name = "embed", skip_all, fields(cached = Empty))]
     pub async fn question(&self, tenant: TenantId, text: &str) -> Result<Arc<[f32]>, EmbedderError> {
-        let key = (tenant, Sha256::digest(text.as_bytes()).into());
-        let known = self.vectors.get(&key);
-        Span::current().record("cached", known.is_some());
-        if let Some(known) = known {
-            metrics::counter!(EMBEDDING_CACHE, "outcome" => "hit").increment(1);
-            return Ok(known);
-        }
-        metrics::counter!(EMBEDDING_CACHE, "outcome" => "miss").increment(1);
-        let vectors = self.embedder.embed(&[text.to_owned()], Urgency::Interactive).await?;
-        let missing = || EmbedderError::Failed("the model gave no vector".into());
-        let vector: Arc<[f32]> = vectors.into_iter().next().ok_or_else(missing)?.into();
-        self.vectors.insert(key, vector.clone());
-        Ok(vector)
+        let known = self.vectors.contains_key(&key(tenant, text));
+        Span::current().record("cached", known);
+        metrics::counter!(EMBEDDING_CACHE, "outcome" => if known { "hit" } else { "miss" }).increment(1);
+        self.texts(tenant, &[text]).await?.pop().ok_or_else(missing)
     }
+
+    /// The vector of each text; those that are known are not computed again.
+    pub async fn texts(&self, tenant: TenantId, texts: &[&str]) -> Result<Vec<Arc<[f32]>>, EmbedderError> {
+        let keys: Vec<_> = texts.iter().map(|text| key(tenant, text)).collect();
+        let mut found: Vec<Option<Arc<[f32]>>> = keys.iter().map(|key| self.vectors.get(key)).collect();
+        let unknown: Vec<usize> = (0..texts.len()).filter(|place| found[*place].is_none()).collect();
+        if !unknown.is_empty() {
+            let asked: Vec<String> = unknown.iter().map(|place| texts[*place].to_owned()).collect();
+            let computed = self.embedder.embed(&asked, Urgency::Interactive).await?;
+            for (place, vector) in unknown.into_iter().zip(computed) {
+                let vector: Arc<[f32]> = vector.into();
+                self.vectors.insert(keys[place], vector.clone());
+                found[place] = Some(vector);
+            }
+        }
+        found.into_iter().map(|vector| vector.ok_or_else(missing)).collect()
+    }
+}
+
+fn key(tenant: TenantId, text: &str) -> (TenantId, [u8; 32]) {
+    (tenant, Sha256::digest(text.as_bytes()).into())
+}
+
+fn missing() -> EmbedderError {
+    EmbedderError::Failed("the model gave fewer vectors than it got texts".into())
 }

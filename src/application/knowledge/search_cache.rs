@@ -1,9 +1,10 @@
 //! What searches found, remembered for a while, so that asking again costs neither the model nor the indexes.
 //!
-//! Only places are remembered, never passages: those are read from the store each time, under the predicate of who may see them,
-//! and what is not there any more is not shown. The key holds everything that the order of passages depends on: whose they are, what the asker may
-//! see, what was asked and how, and how far the index of words had followed the store. So whatever any process takes in or out
-//! makes older entries unreachable as soon as this process's index knows of it (`embedding.keyword_poll_ms`).
+//! Only places are remembered, never passages: those are read from the store each time, under the predicate of who may see
+//! them, and what is not there any more is not shown. The key holds everything that the order of passages depends on: whose
+//! they are, what the asker may see, what was asked and how, and how far the index of words had followed the store. So
+//! whatever any process takes in or out makes older entries unreachable as soon as this process's index knows of it
+//! (`embedding.keyword_poll_ms`).
 
 use std::sync::Arc;
 use std::time::Duration;

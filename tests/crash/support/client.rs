@@ -23,6 +23,20 @@ pub struct Request {
     pub body: Option<Value>,
 }
 
+impl Request {
+    /// A read.
+    pub fn get(api_key: &str, path: &str) -> Self {
+        let (path, api_key) = (path.to_owned(), api_key.to_owned());
+        Self { method: Method::GET, path, api_key, key: None, if_match: None, body: None }
+    }
+
+    /// A new case, under this key.
+    pub fn create(api_key: &str, key: &str, body: Value) -> Self {
+        let (path, api_key, key) = ("/v1/cases".to_owned(), api_key.to_owned(), Some(key.to_owned()));
+        Self { method: Method::POST, path, api_key, key, if_match: None, body: Some(body) }
+    }
+}
+
 /// A complete answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Answer {
@@ -112,6 +126,12 @@ impl Client {
         let status = response.status().as_u16();
         let text = response.text().await.ok()?;
         Some(Answer { status, text, etag, location, content_type, retry_after, replayed })
+    }
+
+    /// Creates a case, however long it takes; its id.
+    pub async fn create(&self, api_key: &str, key: &str, body: Value) -> String {
+        let answer = self.deliver(&Request::create(api_key, key, body)).await.unwrap();
+        answer.json()["id"].as_str().unwrap_or_else(|| panic!("{answer:?}")).to_owned()
     }
 
     /// Sends the same request until there is a final answer: connection errors, 503 and "in flight" are not final.
