@@ -184,6 +184,10 @@ dashboards: ## Write the dashboards anew from scripts/dashboards.py
 dashboards-test: doctor $(VENV)/.runtime $(VENV)/.models $(VENV)/.dev $(if $(DOCKET),,release) ## Ask a real Prometheus for every panel and rule (needs prometheus, nats-server; DOCKET: a program that is built already)
 	@DOCKET=$${DOCKET:-$(TARGET)/release/docket} $(BIN)/python scripts/dashboards_test.py
 
+.PHONY: dashboards-pictures
+dashboards-pictures: doctor $(VENV)/.runtime $(VENV)/.models $(VENV)/.dev $(if $(DOCKET),,release) ## Draw the dashboards into docs/dashboards from a real Prometheus (needs prometheus, prometheus-alertmanager, nats-server; five minutes)
+	@DOCKET=$${DOCKET:-$(TARGET)/release/docket} $(BIN)/python scripts/draw_dashboards.py
+
 .PHONY: alerts-test
 alerts-test: doctor $(VENV)/.runtime $(VENV)/.dev $(if $(DOCKET),,release) ## Break things until Alertmanager tells somebody (needs prometheus, prometheus-alertmanager, nats-server; ten minutes)
 	@DOCKET=$${DOCKET:-$(TARGET)/release/docket} $(BIN)/python scripts/alerts_test.py

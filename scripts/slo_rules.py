@@ -42,7 +42,9 @@ def bad_ratio(objective: dict[str, Any], window: str) -> str:
     answered = ",".join(part for part in (selector, 'status!~"5.."' * (objective["kind"] == "latency")) if part)
     bucket = ",".join(part for part in (answered, f'le="{objective["threshold_seconds"]}"') if part)
     of = f"{{{answered}}}" if answered else ""
-    return f"1 - sum(rate({metric}_bucket{{{bucket}}}[{window}])) / sum(rate({metric}_count{of}[{window}]))"
+    good = f"sum(rate({metric}_bucket{{{bucket}}}[{window}])) / sum(rate({metric}_count{of}[{window}]))"
+    # While series are younger than the window, the extrapolation of the parts may exceed that of the whole.
+    return f"clamp_min(1 - {good}, 0)"
 
 
 def rule(record: str, slo: str, expression: str) -> str:

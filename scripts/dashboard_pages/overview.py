@@ -57,18 +57,24 @@ OVERVIEW = Dashboard(
                     "{{instance}}": "http_server_active_requests",
                     "shed {{instance}}": "rate(http_server_shed_requests_total[5m])",
                 },
+                width=6,
             ),
             Panel(
                 "Processor time",
                 "Cores that a process uses.",
                 "short",
                 {"{{instance}}": "rate(process_cpu_seconds_total[1m])"},
+                width=6,
             ),
             Panel(
-                "Memory and descriptors",
-                "Resident memory; both should be flat.",
+                "Memory",
+                "Resident; flat under a steady load.",
                 "bytes",
-                {"{{instance}}": "process_resident_memory_bytes", "descriptors {{instance}}": "process_open_fds"},
+                {"{{instance}}": "process_resident_memory_bytes"},
+                width=6,
+            ),
+            Panel(
+                "Descriptors", "Open files and sockets; flat.", "short", {"{{instance}}": "process_open_fds"}, width=6
             ),
         ],
         "Parts": [

@@ -35,6 +35,7 @@ impl Parts {
                 timeout: Duration::from_secs(section.timeout_seconds),
                 max_output_tokens: section.max_output_tokens,
                 passages: section.passages,
+                rerank: section.rerank,
                 default_budget_nanos: nanos(section.monthly_budget_dollars),
                 key_lifetime: time::Duration::hours(i64::from(config.idempotency.ttl_hours)),
             },

@@ -28,6 +28,22 @@ const HEAD: &str = "# Telemetry\n\n\
     tenant's text. A counter or histogram with labels appears with its first observation. Histograms of language \
     models have the buckets that OpenTelemetry asks for (`src/telemetry/gen_ai.rs`); every other histogram has the buckets\n";
 
+const TRACES: &str = "\n## Traces\n\n\
+    Spans go to `telemetry.otlp_endpoint` (OTLP over HTTP). A trace that begins here is recorded in the share `telemetry.sample_ratio`; \
+    whoever calls with a `traceparent` has decided already, and webhooks, jobs and plugins share the fate of their request. Names, \
+    kinds and attributes are those of OpenTelemetry's semantic conventions v1.41 for HTTP and databases and v1.41.1 for \
+    generative AI; `tests/service.rs` and `tests/service/` hold two whole traces to them.\n\n\
+    | span | kind | attributes |\n|---|---|---|\n\
+    | `POST /v1/cases` (method and route) | server | `http.request.method`, `http.route`, `url.path`, `url.scheme`, `http.response.status_code`; `error.type` for 5xx alone |\n\
+    | `SELECT cases` (operation and table) | client | `db.system.name`, `db.operation.name`, `db.collection.name` (or `db.stored_procedure.name`, or `db.query.summary` where a statement has several operations); `db.response.status_code` (SQLSTATE) and `error.type` when it failed |\n\
+    | `POST webhook` | client | `http.request.method`, `server.address`, `server.port`, `url.full` without its path, `http.response.status_code`, `error.type`, `messaging.message.id`, `docket.delivery.outcome` |\n\
+    | `publish to NATS` | producer | `messaging.system`, `messaging.message.id`, `messaging.destination.name` |\n\
+    | `relay batch`, `job` | consumer | linked to, or below, the requests that caused them |\n\
+    | `plugin` | client | `plugin`, `error.type` |\n\
+    | `chat` and the model | client | `gen_ai.operation.name`, `gen_ai.provider.name`, `gen_ai.request.model`, `.max_tokens`, `.stream`, `gen_ai.response.finish_reasons`, `.time_to_first_chunk`, `gen_ai.usage.input_tokens`, `.output_tokens`, `.cache_read.input_tokens`, `.cache_creation.input_tokens`, `error.type` |\n\
+    | `embeddings` and the model | internal | `gen_ai.operation.name`, `gen_ai.provider.name`, `gen_ai.request.model`, `gen_ai.embeddings.dimension.count` |\n\n\
+    Left out on purpose: texts of questions, answers and statements, query strings, and the paths of webhooks, which may be secrets.\n";
+
 /// The page.
 pub fn markdown() -> String {
     let buckets: Vec<String> = super::metrics::DURATION_BUCKETS.iter().map(ToString::to_string).collect();
@@ -39,7 +55,7 @@ pub fn markdown() -> String {
             let _ = writeln!(page, "| `{name}` | {} | {} | {help} |", kind.word(), labels.join(", "));
         }
     }
-    page
+    page + TRACES
 }
 
 /// The name of the metric that a sample's name belongs to: a histogram's samples carry a suffix.

@@ -8,10 +8,13 @@ use std::time::Duration;
 
 use docket_domain::budget::Usage;
 use metrics::Unit;
+use opentelemetry::{StringValue, Value};
 use tracing::Span;
 use tracing::field::Empty;
+use tracing_opentelemetry::OpenTelemetrySpanExt;
 
 use super::metrics::{Kind, Metric};
+use super::traces::mark_failed;
 
 /// What is asked of the model.
 pub const OPERATION_NAME: &str = "gen_ai.operation.name";
@@ -37,10 +40,12 @@ pub const USAGE_CACHE_CREATION: &str = "gen_ai.usage.cache_creation.input_tokens
 pub const USAGE_OUTPUT_TOKENS: &str = "gen_ai.usage.output_tokens";
 /// Whether tokens are input or output.
 pub const TOKEN_TYPE: &str = "gen_ai.token.type";
-/// The class of a failure.
-pub const ERROR_TYPE: &str = "error.type";
-/// The value of [`OPERATION_NAME`] for everything here.
+/// How long the vectors are.
+pub const EMBEDDINGS_DIMENSION_COUNT: &str = "gen_ai.embeddings.dimension.count";
+/// The value of [`OPERATION_NAME`] for answers.
 pub const CHAT: &str = "chat";
+/// The value of [`OPERATION_NAME`] for vectors.
+pub const EMBEDDINGS: &str = "embeddings";
 
 /// `gen_ai.client.operation.duration`.
 pub const OPERATION_DURATION: &str = "gen_ai_client_operation_duration_seconds";
@@ -125,6 +130,18 @@ pub const METRICS: &[Metric] = &[
     },
 ];
 
+/// The span of texts that become vectors in this process; in the process, so it is no client's.
+pub fn embeddings_span(model: &str, dimensions: usize) -> Span {
+    tracing::info_span!(
+        "embeddings",
+        otel.name = format!("{EMBEDDINGS} {model}"),
+        { OPERATION_NAME } = EMBEDDINGS,
+        { PROVIDER_NAME } = "docket",
+        { REQUEST_MODEL } = model,
+        { EMBEDDINGS_DIMENSION_COUNT } = dimensions,
+    )
+}
+
 /// Who was asked.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Asked {
@@ -146,13 +163,11 @@ impl Asked {
             { REQUEST_MODEL } = self.model,
             { REQUEST_MAX_TOKENS } = max_tokens,
             { REQUEST_STREAM } = true,
-            { RESPONSE_FINISH_REASONS } = Empty,
             { RESPONSE_TIME_TO_FIRST_CHUNK } = Empty,
             { USAGE_INPUT_TOKENS } = Empty,
             { USAGE_CACHE_READ } = Empty,
             { USAGE_CACHE_CREATION } = Empty,
             { USAGE_OUTPUT_TOKENS } = Empty,
-            { ERROR_TYPE } = Empty,
             docket.model.attempt = attempt,
             docket.usage.estimated = Empty,
         )
@@ -174,11 +189,12 @@ impl Asked {
     pub fn over(&self, span: &Span, took: Duration, outcome: Result<&'static str, &'static str>) {
         let error = match outcome {
             Ok(reason) => {
-                span.record(RESPONSE_FINISH_REASONS, reason);
+                // A list, which a field of `tracing` cannot hold.
+                span.set_attribute(RESPONSE_FINISH_REASONS, Value::Array(vec![StringValue::from(reason)].into()));
                 ""
             }
             Err(class) => {
-                span.record(ERROR_TYPE, class);
+                mark_failed(span, class);
                 class
             }
         };

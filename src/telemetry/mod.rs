@@ -33,7 +33,7 @@ use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{EnvFilter, Layer};
 
 pub use context::{Identity, RequestContext, SpanId, TRACEPARENT, current, inject_current, scope, within};
-pub use traces::{adopt, link_batch, link_causes};
+pub use traces::{adopt, link_batch, link_causes, mark_failed, statement_failed};
 
 use crate::config::Telemetry;
 

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use opentelemetry::trace::{SpanContext, TraceContextExt, TraceFlags, TraceState};
+use opentelemetry::trace::{SpanContext, Status, TraceContextExt, TraceFlags, TraceState};
 use opentelemetry::{Context, KeyValue};
 use opentelemetry_otlp::{Protocol, SpanExporter, WithExportConfig};
 use opentelemetry_sdk::Resource;
@@ -68,6 +68,29 @@ pub fn adopt(span: &tracing::Span, parent: Option<SpanId>) -> SpanId {
 fn remote(place: SpanId) -> SpanContext {
     let flags = if place.sampled { TraceFlags::SAMPLED } else { TraceFlags::default() };
     SpanContext::new(place.trace_id.into(), place.span_id.into(), flags, true, TraceState::default())
+}
+
+/// What `span` stands for failed: its status, and the class of the failure (`error.type`), one of a few words or codes. Needs no
+/// field declared at the span.
+pub fn mark_failed(span: &tracing::Span, class: impl Into<String>) {
+    if span.is_disabled() {
+        return;
+    }
+    span.set_attribute("error.type", class.into());
+    span.set_status(Status::error(""));
+}
+
+/// The statement that the running task is in failed, if it is in the span of one: with the database's own code for it (SQLSTATE)
+/// where it gave one.
+pub fn statement_failed(code: Option<String>, class: &'static str) {
+    let span = tracing::Span::current();
+    if !span.has_field("db.system.name") {
+        return;
+    }
+    if let Some(code) = &code {
+        span.set_attribute("db.response.status_code", code.clone());
+    }
+    mark_failed(&span, code.unwrap_or_else(|| class.to_owned()));
 }
 
 /// Links `span` to the causes of the work that it stands for: a batch has many and can be below none of them. Causes are read

@@ -7,6 +7,7 @@ mod model_server;
 mod anthropic;
 mod chain;
 mod metrics;
+mod network;
 mod openai;
 mod transport;
 mod world;

@@ -9,6 +9,7 @@ mod support;
 
 mod memory;
 mod nearest;
+mod rebuilt;
 mod rerankers;
 mod service;
 mod words;

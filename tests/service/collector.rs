@@ -1,5 +1,6 @@
 //! An OpenTelemetry collector that keeps the spans it is sent.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -15,7 +16,6 @@ use tokio::net::{TcpListener, TcpStream};
 pub const INTERNAL: i32 = 1;
 pub const SERVER: i32 = 2;
 pub const CLIENT: i32 = 3;
-pub const PRODUCER: i32 = 4;
 pub const CONSUMER: i32 = 5;
 pub const ERROR: i32 = 2;
 
@@ -57,6 +57,11 @@ impl Collector {
             );
             tokio::time::sleep(Duration::from_millis(100)).await;
         }
+    }
+
+    /// Every trace of which anything came, in hexadecimal digits.
+    pub fn traces(&self) -> BTreeSet<String> {
+        self.spans.lock().iter().map(|span| hex::encode(&span.trace_id)).collect()
     }
 
     /// The spans of a trace, once `complete` says that all are there; each then leads to `root` over its parents.
@@ -117,6 +122,15 @@ pub fn attribute(span: &Span, key: &str) -> String {
     match found.and_then(|one| one.value.as_ref()).and_then(|value| value.value.as_ref()) {
         Some(Value::StringValue(text)) => text.clone(),
         Some(Value::IntValue(number)) => number.to_string(),
+        Some(Value::DoubleValue(number)) => number.to_string(),
+        Some(Value::BoolValue(yes)) => yes.to_string(),
+        Some(Value::ArrayValue(list)) => {
+            let texts = list.values.iter().map(|one| match &one.value {
+                Some(Value::StringValue(text)) => text.as_str(),
+                _ => "?",
+            });
+            format!("[{}]", texts.collect::<Vec<_>>().join(","))
+        }
         _ => String::new(),
     }
 }

@@ -1,10 +1,11 @@
-//! One trace leads from an upload to the plugin that read it, and one from a question over the search to the model.
+//! One trace leads from an upload to the plugin that read it, and one from a question over the search and its reranker to the model.
 
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-use super::collector::{CLIENT, CONSUMER, Collector, INTERNAL, SERVER, attribute, status};
+use super::collector::{CLIENT, CONSUMER, Collector, INTERNAL, attribute, status};
+use super::conventions::{is_chat, is_embeddings, is_request, is_statement};
 use super::process::Service;
 use super::{CALLER, post};
 
@@ -35,11 +36,17 @@ async fn bring(service: &Service, key: &str) {
 }
 
 #[tokio::test]
-async fn one_trace_leads_from_a_question_over_the_search_to_the_model_and_its_citations() {
+async fn one_trace_leads_from_a_question_over_search_and_reranking_plugin_to_the_model_and_its_citations() {
     let collector = Collector::start().await;
     let data = tempfile::tempdir().unwrap();
-    let mut service =
-        Service::start(data.path(), &[("DOCKET_TELEMETRY__OTLP_ENDPOINT", collector.endpoint.as_str())]).await;
+    let settings = [
+        ("DOCKET_TELEMETRY__OTLP_ENDPOINT", collector.endpoint.as_str()),
+        ("DOCKET_PLUGINS__PATH", concat!(env!("CARGO_MANIFEST_DIR"), "/tests/plugins/troublemakers")),
+        ("DOCKET_PLUGINS__RERANKER", "length"),
+        ("DOCKET_PLUGINS__RERANKER_MS", "60000"),
+        ("DOCKET_ANSWERS__RERANK", "true"),
+    ];
+    let mut service = Service::start(data.path(), &settings).await;
     let key = service.seed_key(&["caseworker", "admin"]).await;
     bring(&service, &key).await;
     let found = collector.trace(UPLOAD, CALLER, |trace| trace.find("plugin").is_some()).await;
@@ -52,20 +59,28 @@ async fn one_trace_leads_from_a_question_over_the_search_to_the_model_and_its_ci
     let ends = ["POST /v1/answers", "answer"];
     let found = collector.trace(QUESTION, CALLER, |trace| ends.iter().all(|name| trace.find(name).is_some())).await;
     let request = found.named("POST /v1/answers");
-    assert_eq!((request.kind, status(request)), (SERVER, 0));
+    is_request(request, "POST", "/v1/answers", "/v1/answers", 201);
     let answer = found.named("answer");
     assert!(answer.kind == INTERNAL && found.is_below(answer, request));
     assert_eq!((attribute(answer, "verdict").as_str(), attribute(answer, "citations").as_str()), ("supported", "1"));
     let search = found.named("search");
     assert!(found.is_below(search, answer));
-    for stage in ["search.keywords", "search.meaning", "embed", "SELECT chunks"] {
+    for stage in ["search.keywords", "search.meaning", "SELECT chunks", "search.rerank"] {
         assert!(found.is_below(found.named(stage), search), "{stage} is not below the search");
     }
+    is_statement(found.named("SELECT chunks"), "SELECT", "chunks", "");
+    let embed = found.named("embed");
+    assert!(found.is_below(embed, found.named("search.meaning")));
+    let vectors = found.spans.iter().find(|span| span.name.starts_with("embeddings ") && found.is_below(span, embed));
+    is_embeddings(vectors.expect("a span of the embedding model"), 384);
+    let plugin = found.named("plugin");
+    assert_eq!((plugin.kind, status(plugin), attribute(plugin, "plugin").as_str()), (CLIENT, 0, "length"));
+    assert!(found.is_below(plugin, found.named("search.rerank")));
     let model = found.spans.iter().find(|span| span.name.starts_with("chat ")).expect("a span of the model");
-    assert_eq!((model.kind, status(model), attribute(model, "gen_ai.operation.name").as_str()), (CLIENT, 0, "chat"));
-    assert!(found.is_below(model, answer) && !attribute(model, "gen_ai.usage.output_tokens").is_empty());
+    is_chat(model, "docket", "docket-extractive", 800);
+    assert!(found.is_below(model, answer) && plugin.end_time_unix_nano <= model.start_time_unix_nano);
     let kept = found.named("UPDATE answers");
-    assert_eq!((kept.kind, attribute(kept, "db.system.name").as_str()), (CLIENT, "postgresql"));
+    is_statement(kept, "UPDATE", "answers", "");
     assert!(found.is_below(kept, answer));
     assert_eq!(service.interrupt(), Some(0));
 }

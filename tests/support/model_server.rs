@@ -72,6 +72,11 @@ impl ModelServer {
         server
     }
 
+    /// The same server, reached at another address.
+    pub fn reached_at(&self, address: SocketAddr) -> Self {
+        Self { address, ..self.clone() }
+    }
+
     pub fn url(&self) -> String {
         format!("http://{}", self.address)
     }

@@ -34,7 +34,7 @@ fn kept(id: Uuid, principal: Uuid, body: String, confidentiality: &str) -> Resul
 
 #[async_trait]
 impl AnswerStore for PgAnswerStore {
-    #[tracing::instrument(name = "SELECT claim_answer", skip_all, fields(otel.kind = "client", db.system.name = "postgresql"))]
+    #[tracing::instrument(name = "SELECT claim_answer", skip_all, fields(otel.kind = "client", db.system.name = "postgresql", db.operation.name = "SELECT", db.stored_procedure.name = "claim_answer"))]
     async fn claim(&self, tenant: TenantId, claim: &AnswerClaim<'_>) -> Result<Claimed, StoreError> {
         let row = sqlx::query!(
             r#"SELECT verdict AS "verdict!", id, token, body, confidentiality
@@ -60,7 +60,7 @@ impl AnswerStore for PgAnswerStore {
         })
     }
 
-    #[tracing::instrument(name = "UPDATE answers", skip_all, fields(otel.kind = "client", db.system.name = "postgresql"))]
+    #[tracing::instrument(name = "UPDATE answers", skip_all, fields(otel.kind = "client", db.system.name = "postgresql", db.operation.name = "UPDATE", db.collection.name = "answers"))]
     async fn finish(&self, tenant: TenantId, answer: &FinishedAnswer) -> Result<bool, StoreError> {
         let done = sqlx::query!(
             "WITH context AS MATERIALIZED (SELECT set_config('docket.tenant', $1, true) IS NOT NULL AS ready)

@@ -25,7 +25,7 @@ impl PgCalendarStore {
 
 #[async_trait]
 impl CalendarStore for PgCalendarStore {
-    #[tracing::instrument(name = "SELECT calendars", skip_all, fields(otel.kind = "client", db.system.name = "postgresql"))]
+    #[tracing::instrument(name = "SELECT calendars", skip_all, fields(otel.kind = "client", db.system.name = "postgresql", db.operation.name = "SELECT", db.collection.name = "calendars"))]
     async fn calendar(&self, tenant: TenantId) -> Result<TenantCalendar, StoreError> {
         let row = sqlx::query!(
             r#"WITH context AS MATERIALIZED (SELECT set_config('docket.tenant', $1, true) IS NOT NULL AS ready)

@@ -34,12 +34,12 @@ impl PgCaseReader {
 
 #[async_trait]
 impl CaseReader for PgCaseReader {
-    #[tracing::instrument(name = "SELECT cases", skip_all, fields(otel.kind = "client", db.system.name = "postgresql"))]
+    #[tracing::instrument(name = "SELECT cases", skip_all, fields(otel.kind = "client", db.system.name = "postgresql", db.operation.name = "SELECT", db.collection.name = "cases"))]
     async fn get(&self, tenant: TenantId, case: CaseId) -> Result<Option<StoredCase>, StoreError> {
         Ok(self.loader.load(tenant, case, None).await?.case)
     }
 
-    #[tracing::instrument(name = "SELECT cases list", skip_all, fields(otel.kind = "client", db.system.name = "postgresql"))]
+    #[tracing::instrument(name = "SELECT cases list", skip_all, fields(otel.kind = "client", db.system.name = "postgresql", db.operation.name = "SELECT", db.collection.name = "cases"))]
     async fn list(
         &self,
         viewer: Viewer,
@@ -59,7 +59,7 @@ impl CaseReader for PgCaseReader {
         rows.into_iter().map(|row| StoredCase::try_from(row).map(|stored| stored.case)).collect()
     }
 
-    #[tracing::instrument(name = "SELECT cases count", skip_all, fields(otel.kind = "client", db.system.name = "postgresql"))]
+    #[tracing::instrument(name = "SELECT cases count", skip_all, fields(otel.kind = "client", db.system.name = "postgresql", db.operation.name = "SELECT", db.collection.name = "cases"))]
     async fn count(&self, viewer: Viewer, filter: &CaseFilter) -> Result<u64, StoreError> {
         let mut transaction = begin_reading(&self.pool, viewer.tenant_id).await?;
         let count: i64 = case_list_query::count(viewer, filter)
@@ -72,7 +72,7 @@ impl CaseReader for PgCaseReader {
         Ok(unsigned(count))
     }
 
-    #[tracing::instrument(name = "SELECT case_notes", skip_all, fields(otel.kind = "client", db.system.name = "postgresql"))]
+    #[tracing::instrument(name = "SELECT case_notes", skip_all, fields(otel.kind = "client", db.system.name = "postgresql", db.operation.name = "SELECT", db.collection.name = "case_notes"))]
     async fn notes(
         &self,
         tenant: TenantId,
@@ -105,7 +105,7 @@ impl CaseReader for PgCaseReader {
             .collect())
     }
 
-    #[tracing::instrument(name = "SELECT case_evidence", skip_all, fields(otel.kind = "client", db.system.name = "postgresql"))]
+    #[tracing::instrument(name = "SELECT case_evidence", skip_all, fields(otel.kind = "client", db.system.name = "postgresql", db.operation.name = "SELECT", db.collection.name = "case_evidence"))]
     async fn evidence(
         &self,
         tenant: TenantId,
@@ -144,7 +144,7 @@ impl CaseReader for PgCaseReader {
             .collect()
     }
 
-    #[tracing::instrument(name = "SELECT case_links", skip_all, fields(otel.kind = "client", db.system.name = "postgresql"))]
+    #[tracing::instrument(name = "SELECT case_links", skip_all, fields(otel.kind = "client", db.system.name = "postgresql", db.operation.name = "SELECT", db.collection.name = "case_links"))]
     async fn links(&self, viewer: Viewer, case: CaseId) -> Result<Vec<LinkItem>, StoreError> {
         let rows = sqlx::query!(
             "WITH context AS MATERIALIZED (SELECT set_config('docket.tenant', $1, true) IS NOT NULL AS ready)

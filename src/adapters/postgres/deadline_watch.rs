@@ -26,7 +26,7 @@ impl PgDeadlineWatch {
 
 #[async_trait]
 impl DeadlineWatch for PgDeadlineWatch {
-    #[tracing::instrument(name = "SELECT due_notices", skip_all, fields(otel.kind = "client", db.system.name = "postgresql"))]
+    #[tracing::instrument(name = "SELECT due_notices", skip_all, fields(otel.kind = "client", db.system.name = "postgresql", db.operation.name = "SELECT", db.stored_procedure.name = "due_notices"))]
     async fn due(
         &self,
         now: OffsetDateTime,
@@ -49,7 +49,7 @@ impl DeadlineWatch for PgDeadlineWatch {
         Ok(rows.into_iter().map(|row| due(row.at, row.tenant_id, row.case_id)).collect())
     }
 
-    #[tracing::instrument(name = "SELECT overdue_cases", skip_all, fields(otel.kind = "client", db.system.name = "postgresql"))]
+    #[tracing::instrument(name = "SELECT overdue_cases", skip_all, fields(otel.kind = "client", db.system.name = "postgresql", db.operation.name = "SELECT", db.stored_procedure.name = "overdue_cases"))]
     async fn overdue(&self, now: OffsetDateTime, cap: u32) -> Result<u64, StoreError> {
         let cap = i32::try_from(cap).unwrap_or(i32::MAX);
         let late = sqlx::query_scalar!(r#"SELECT docket.overdue_cases($1, $2) AS "late!""#, now, cap);

@@ -2,12 +2,15 @@
 
 use crate::application::ports::StoreError;
 use crate::telemetry::dependencies::POOL_TIMEOUTS;
+use crate::telemetry::statement_failed;
 
-/// Sorts a driver's error into unavailable, full and internal.
+/// Sorts a driver's error into unavailable, full and internal, and marks the statement's span as failed.
 pub fn store_error(error: sqlx::Error) -> StoreError {
     if matches!(error, sqlx::Error::PoolTimedOut) {
         metrics::counter!(POOL_TIMEOUTS).increment(1);
     }
+    let code = error.as_database_error().and_then(sqlx::error::DatabaseError::code).map(std::borrow::Cow::into_owned);
+    statement_failed(code, class(&error));
     match &error {
         sqlx::Error::Io(_)
         | sqlx::Error::Tls(_)
@@ -30,6 +33,17 @@ pub fn store_error(error: sqlx::Error) -> StoreError {
             _ => StoreError::Internal(error.into()),
         },
         _ => StoreError::Internal(error.into()),
+    }
+}
+
+/// The class of a failure for which the database gave no code.
+const fn class(error: &sqlx::Error) -> &'static str {
+    match error {
+        sqlx::Error::Database(_) => "database",
+        sqlx::Error::Io(_) | sqlx::Error::Tls(_) | sqlx::Error::Protocol(_) => "connection",
+        sqlx::Error::PoolTimedOut => "pool_timeout",
+        sqlx::Error::PoolClosed | sqlx::Error::WorkerCrashed => "pool_closed",
+        _ => "client",
     }
 }
 

@@ -30,7 +30,7 @@ impl PgJobStore {
 
 #[async_trait]
 impl JobStore for PgJobStore {
-    #[tracing::instrument(name = "INSERT jobs", skip_all, fields(otel.kind = "client", db.system.name = "postgresql"))]
+    #[tracing::instrument(name = "INSERT jobs", skip_all, fields(otel.kind = "client", db.system.name = "postgresql", db.operation.name = "INSERT", db.collection.name = "jobs"))]
     async fn enqueue(&self, tenant: TenantId, jobs: &[NewJob]) -> Result<Vec<JobId>, StoreError> {
         let mut connection = self.pool.acquire().await.map_err(store_error)?;
         let new = insert(&mut connection, tenant, jobs).await.map_err(store_error)?;

@@ -27,7 +27,7 @@ impl PgKeyStore {
 
 #[async_trait]
 impl KeyStore for PgKeyStore {
-    #[tracing::instrument(name = "SELECT api_keys", skip_all, fields(otel.kind = "client", db.system.name = "postgresql"))]
+    #[tracing::instrument(name = "SELECT api_keys", skip_all, fields(otel.kind = "client", db.system.name = "postgresql", db.operation.name = "SELECT", db.collection.name = "api_keys"))]
     async fn find(&self, prefix: &str) -> Result<Option<KeyRecord>, StoreError> {
         // Two steps in one transaction: the key by its prefix (the policy `lookup_by_prefix`), then its principal and
         // tenant under the tenant that the key names.
@@ -69,7 +69,7 @@ impl KeyStore for PgKeyStore {
         }))
     }
 
-    #[tracing::instrument(name = "UPDATE api_keys", skip_all, fields(otel.kind = "client", db.system.name = "postgresql"))]
+    #[tracing::instrument(name = "UPDATE api_keys", skip_all, fields(otel.kind = "client", db.system.name = "postgresql", db.operation.name = "UPDATE", db.collection.name = "api_keys"))]
     async fn touch(&self, tenant: TenantId, key: ApiKeyId, at: OffsetDateTime) -> Result<(), StoreError> {
         sqlx::query!(
             "WITH context AS MATERIALIZED (SELECT set_config('docket.tenant', $1, true) IS NOT NULL AS ready)

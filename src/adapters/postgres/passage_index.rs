@@ -187,7 +187,7 @@ impl PassageIndex for PgPassageIndex {
         Ok(row.map(|row| CollectionId(row.id)))
     }
 
-    #[tracing::instrument(name = "SELECT chunks nearest", skip_all, fields(otel.kind = "client", db.system.name = "postgresql"))]
+    #[tracing::instrument(name = "SELECT chunks nearest", skip_all, fields(otel.kind = "client", db.system.name = "postgresql", db.operation.name = "SELECT", db.collection.name = "chunks"))]
     async fn nearest(
         &self,
         viewer: Viewer,
@@ -202,7 +202,7 @@ impl PassageIndex for PgPassageIndex {
         Ok(Nearest { hits: self.by_graph(viewer, &asked).await?, method: Method::Hnsw })
     }
 
-    #[tracing::instrument(name = "SELECT chunks", skip_all, fields(otel.kind = "client", db.system.name = "postgresql"))]
+    #[tracing::instrument(name = "SELECT chunks", skip_all, fields(otel.kind = "client", db.system.name = "postgresql", db.operation.name = "SELECT", db.collection.name = "chunks"))]
     async fn found(&self, viewer: Viewer, ids: &[ChunkId]) -> Result<Vec<Found>, StoreError> {
         let ids: Vec<uuid::Uuid> = ids.iter().map(|id| id.0).collect();
         let rows = sqlx::query!(

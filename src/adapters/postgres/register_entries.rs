@@ -25,7 +25,7 @@ impl PgRegisterEntries {
 
 #[async_trait]
 impl RegisterEntries for PgRegisterEntries {
-    #[tracing::instrument(name = "SELECT register_entries", skip_all, fields(otel.kind = "client", db.system.name = "postgresql"))]
+    #[tracing::instrument(name = "SELECT register_entries", skip_all, fields(otel.kind = "client", db.system.name = "postgresql", db.operation.name = "SELECT", db.collection.name = "register_entries"))]
     async fn of_case(&self, tenant: TenantId, case: CaseId, limit: u32) -> Result<Vec<StoredEntry>, StoreError> {
         let rows = sqlx::query!(
             "WITH context AS MATERIALIZED (SELECT set_config('docket.tenant', $1, true) IS NOT NULL AS ready)

@@ -31,7 +31,7 @@ fn millis(value: u32) -> i32 {
 
 #[async_trait]
 impl UsageLedger for PgUsageLedger {
-    #[tracing::instrument(name = "SELECT reserve_model_call", skip_all, fields(otel.kind = "client", db.system.name = "postgresql"))]
+    #[tracing::instrument(name = "SELECT reserve_model_call", skip_all, fields(otel.kind = "client", db.system.name = "postgresql", db.operation.name = "SELECT", db.stored_procedure.name = "reserve_model_call"))]
     async fn reserve(&self, tenant: TenantId, reservation: &Reservation) -> Result<Standing, StoreError> {
         let row = sqlx::query!(
             r#"SELECT granted AS "granted!", monthly_nanos AS "limit!", spent_nanos AS "spent!", reserved_nanos AS "reserved!"
@@ -52,7 +52,7 @@ impl UsageLedger for PgUsageLedger {
         Ok(Standing { granted: row.granted, limit, spent, reserved })
     }
 
-    #[tracing::instrument(name = "SELECT settle_model_call", skip_all, fields(otel.kind = "client", db.system.name = "postgresql"))]
+    #[tracing::instrument(name = "SELECT settle_model_call", skip_all, fields(otel.kind = "client", db.system.name = "postgresql", db.operation.name = "SELECT", db.stored_procedure.name = "settle_model_call"))]
     async fn settle(&self, tenant: TenantId, settlement: &Settlement) -> Result<bool, StoreError> {
         let usage = settlement.usage;
         let settled = sqlx::query_scalar!(

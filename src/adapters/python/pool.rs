@@ -153,7 +153,7 @@ impl PluginPool {
         }
         let (reply, answer) = oneshot::channel();
         let stale = Instant::now() + self.settings.patience;
-        let waiting = Waiting { plugin: plugin.clone(), frame, deadline, stale, span, context, reply };
+        let waiting = Waiting { plugin: plugin.clone(), frame, deadline, stale, span: span.clone(), context, reply };
         self.sender.try_send(waiting).map_err(|_| PluginError::Overloaded)?;
         metrics::gauge!(PLUGIN_QUEUE).increment(1.0);
         let began = Instant::now();
@@ -162,6 +162,9 @@ impl PluginPool {
             problem = self.given_up(stale) => Err(problem),
         };
         let word = outcome.as_ref().map_or_else(word, |_| "ok");
+        if outcome.is_err() {
+            crate::telemetry::mark_failed(&span, word);
+        }
         metrics::counter!(PLUGIN_CALLS, "plugin" => plugin.clone(), "outcome" => word).increment(1);
         metrics::histogram!(PLUGIN_CALL_SECONDS, "plugin" => plugin).record(began.elapsed().as_secs_f64());
         outcome

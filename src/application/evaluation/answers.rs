@@ -122,7 +122,8 @@ impl AnswerEvaluation<'_> {
             let failed = |error| AnswersError::Question(question.id.clone(), error);
             let caller = asker(self.tenant, question.role);
             let limit = self.answering.rules.passages.max(RECALL_AT);
-            let query = PassageQuery { question: question.question.clone(), collection: None, limit };
+            let (question_text, rerank) = (question.question.clone(), self.answering.rules.rerank);
+            let query = PassageQuery { question: question_text, collection: None, limit, rerank };
             let passages = self.answering.passages.find(&caller, &query).await.map_err(failed)?;
             let answer = self.ask(&caller, question).await.map_err(failed)?;
             graded.push(self.grade(&caller, question, &passages, &answer).await?);

@@ -14,7 +14,7 @@ use super::handler::{JobContext, JobError, JobHandler, KindSpec, Outcome};
 use super::job_result::{discard, storable};
 use crate::application::ports::JobQueue;
 use crate::application::ports::job_queue::{ClaimedJob, Settlement};
-use crate::telemetry::{RequestContext, SpanId, adopt, scope};
+use crate::telemetry::{RequestContext, SpanId, adopt, mark_failed, scope};
 
 /// The longest error that is kept beside a job, in characters.
 const ERROR_MAX: usize = 2_000;
@@ -58,13 +58,7 @@ pub async fn run_job(
         let error = format!("begun {begun} times and never ended: its worker died or hung each time");
         return Ended::Settle(Settlement::Dead { error });
     }
-    let span = tracing::info_span!(
-        "job",
-        otel.kind = "consumer",
-        kind = spec.kind,
-        attempt = job.attempt,
-        otel.status_code = tracing::field::Empty,
-    );
+    let span = tracing::info_span!("job", otel.kind = "consumer", kind = spec.kind, attempt = job.attempt,);
     let place = adopt(&span, job.traceparent.as_deref().and_then(SpanId::parse));
     let request = Arc::new(RequestContext::new(job.lease.job_id.to_string(), place));
     let context = JobContext {
@@ -81,8 +75,10 @@ pub async fn run_job(
     let result = scope(request, AssertUnwindSafe(work).catch_unwind()).await;
     // The panic itself was logged where it happened.
     let result = result.unwrap_or_else(|_| Err(JobError::retry("the handler panicked; see the log")));
-    if matches!(result, Err(JobError::Fatal(_) | JobError::Retry { .. })) {
-        span.record("otel.status_code", "ERROR");
+    match &result {
+        Err(JobError::Fatal(_)) => mark_failed(&span, "fatal"),
+        Err(JobError::Retry { .. }) => mark_failed(&span, "retry"),
+        _ => {}
     }
     judge(&spec, job.attempt, result, random)
 }

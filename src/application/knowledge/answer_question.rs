@@ -172,6 +172,7 @@ impl Work {
             question: self.question.text.clone(),
             collection: self.question.collection.clone(),
             limit: self.answering.rules.passages,
+            rerank: self.answering.rules.rerank,
         };
         let found = tokio::time::timeout_at(deadline, self.answering.passages.find(&self.caller, &query)).await;
         let passages = found.map_err(|_| timed_out())??;

@@ -51,6 +51,8 @@ pub struct AnswerRules {
     pub max_output_tokens: u32,
     /// Passages that a model gets.
     pub passages: usize,
+    /// Whether they are reranked before.
+    pub rerank: bool,
     /// A tenant's monthly budget unless it has one of its own, in nano-dollars.
     pub default_budget_nanos: u64,
     /// How long an idempotency key is remembered.

@@ -7,11 +7,12 @@ use std::sync::Arc;
 use docket_domain::ids::TenantId;
 use moka::sync::Cache;
 use sha2::{Digest, Sha256};
-use tracing::Span;
 use tracing::field::Empty;
+use tracing::{Instrument, Span};
 
 use crate::application::ports::Embedder;
 use crate::application::ports::embedder::{EmbedderError, Urgency};
+use crate::telemetry::gen_ai::embeddings_span;
 use crate::telemetry::retrieval::EMBEDDING_CACHE;
 
 /// Texts remembered, of all tenants: 10,000 vectors are 16 MB.
@@ -50,7 +51,8 @@ impl EmbeddingCache {
         let unknown: Vec<usize> = (0..texts.len()).filter(|place| found[*place].is_none()).collect();
         if !unknown.is_empty() {
             let asked: Vec<String> = unknown.iter().map(|place| texts[*place].to_owned()).collect();
-            let computed = self.embedder.embed(&asked, Urgency::Interactive).await?;
+            let span = embeddings_span(self.embedder.model(), self.embedder.dimensions());
+            let computed = self.embedder.embed(&asked, Urgency::Interactive).instrument(span).await?;
             for (place, vector) in unknown.into_iter().zip(computed) {
                 let vector: Arc<[f32]> = vector.into();
                 self.vectors.insert(keys[place], vector.clone());

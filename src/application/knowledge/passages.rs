@@ -16,6 +16,8 @@ pub struct PassageQuery {
     pub collection: Option<String>,
     /// Passages at most.
     pub limit: usize,
+    /// Whether the first candidates are looked at again, by the reranker that is set up.
+    pub rerank: bool,
 }
 
 /// A passage that was found, with everything that a citation needs.

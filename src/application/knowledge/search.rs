@@ -211,7 +211,7 @@ impl SearchPassages {
     }
 }
 
-/// What answers are made from: the default search.
+/// What answers are made from: the default search, reranked where that is asked for.
 #[async_trait]
 impl FindPassages for SearchPassages {
     async fn find(&self, caller: &Caller, query: &PassageQuery) -> Result<Vec<FoundPassage>, UseCaseError> {
@@ -219,6 +219,7 @@ impl FindPassages for SearchPassages {
             query: query.question.clone(),
             collection: query.collection.clone(),
             limit: query.limit,
+            rerank: query.rerank,
             ..SearchOrder::default()
         };
         let result = self.search(caller, &order).await?;

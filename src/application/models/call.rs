@@ -13,7 +13,7 @@ use tracing::Span;
 use super::link::Permit;
 use super::meter::UsageMeter;
 use crate::application::ports::Clock;
-use crate::application::ports::language_model::{ModelError, ModelEvent, ModelRequest, ModelStream};
+use crate::application::ports::language_model::{ModelError, ModelEvent, ModelRequest, ModelStream, StopReason};
 use crate::telemetry::gen_ai::Asked;
 
 /// The watch over one call. Dropping it unfinished means that the client went away.
@@ -51,7 +51,7 @@ impl Call {
                     ModelEvent::End(reason) => {
                         if let Some(permit) = self.permit.take() {
                             permit.answered();
-                            self.over(Ok(reason.as_str()));
+                            self.over(Ok(finish_reason(*reason)));
                         }
                     }
                     _ => {}
@@ -84,6 +84,15 @@ impl Drop for Call {
         if self.permit.take().is_some() {
             self.over(Err("cancelled"));
         }
+    }
+}
+
+/// Why a model stopped, in the words of the conventions for generative AI.
+const fn finish_reason(reason: StopReason) -> &'static str {
+    match reason {
+        StopReason::Complete => "stop",
+        StopReason::Length => "length",
+        StopReason::Filtered => "content_filter",
     }
 }
 

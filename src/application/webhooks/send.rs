@@ -3,7 +3,9 @@
 use std::sync::Arc;
 
 use docket_domain::outbox::Failure;
-use tracing::Instrument;
+use tracing::field::Empty;
+use tracing::{Instrument, Span};
+use url::Url;
 
 use super::message::{bound_to, message};
 use crate::application::events::envelope::Envelope;
@@ -11,7 +13,7 @@ use crate::application::events::relay::outcome_word;
 use crate::application::ports::relay_store::EndpointTarget;
 use crate::application::ports::webhook_sender::Receipt;
 use crate::application::ports::{Clock, SecretSealer, WebhookSender};
-use crate::telemetry::{SpanId, adopt, link_batch};
+use crate::telemetry::{SpanId, adopt, link_batch, mark_failed};
 
 /// The parts that sending needs.
 #[derive(Clone)]
@@ -39,19 +41,22 @@ impl Sending {
         let parent = envelope.traceparent.as_deref().and_then(SpanId::parse);
         let span = tracing::info_span!(
             "POST webhook",
-            otel.kind = "producer",
+            otel.kind = "client",
             messaging.message.id = %envelope.id,
             messaging.destination.name = %target.id,
             http.request.method = "POST",
-            http.response.status_code = tracing::field::Empty,
-            otel.status_code = tracing::field::Empty,
-            error.type = tracing::field::Empty,
+            server.address = Empty,
+            server.port = Empty,
+            url.full = Empty,
+            http.response.status_code = Empty,
+            docket.delivery.outcome = Empty,
         );
+        record_address(&span, &target.url);
         link_batch(&span);
         let place = adopt(&span, parent);
         let secrets: Result<Vec<_>, _> =
             target.secrets.iter().map(|sealed| self.sealer.open(sealed, &bound_to(target.id))).collect();
-        let failed = |detail: String| Receipt {
+        let unsent = |detail: String| Receipt {
             status: None,
             retry_after: None,
             detail: Some(detail),
@@ -59,21 +64,33 @@ impl Sending {
         };
         let secrets = match secrets {
             Ok(secrets) => secrets,
-            Err(error) => return failed(error.to_string()),
+            Err(error) => return unsent(error.to_string()),
         };
         let message = match message(&target.url, envelope, &secrets, Some(place), self.clock.now()) {
             Ok(message) => message,
-            Err(error) => return failed(error.to_string()),
+            Err(error) => return unsent(error.to_string()),
         };
         let receipt = self.sender.send(&message).instrument(span.clone()).await;
         if let Some(status) = receipt.status {
             span.record("http.response.status_code", status);
         }
-        if let Some(failure) = meaning(&receipt).failure {
-            span.record("otel.status_code", "ERROR");
-            span.record("error.type", outcome_word(Some(failure)));
+        let failure = meaning(&receipt).failure;
+        let outcome = outcome_word(failure);
+        span.record("docket.delivery.outcome", outcome);
+        if failure.is_some() {
+            mark_failed(&span, receipt.status.map_or_else(|| outcome.to_owned(), |status| status.to_string()));
         }
         receipt
+    }
+}
+
+/// Where it goes, as the conventions for HTTP clients ask. Paths and queries of endpoints may be secrets and are left out.
+fn record_address(span: &Span, url: &str) {
+    let Ok(url) = Url::parse(url) else { return };
+    if let (Some(host), Some(port)) = (url.host_str(), url.port_or_known_default()) {
+        span.record("server.address", host);
+        span.record("server.port", port);
+        span.record("url.full", format!("{}://{host}:{port}/REDACTED", url.scheme()));
     }
 }
 

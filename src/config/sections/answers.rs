@@ -11,6 +11,8 @@ section! {
         max_output_tokens: u32 = "800", Rule::Integer { min: 16, max: 32_000 };
         /// Passages that a model gets.
         passages: usize = "8", Rule::Integer { min: 1, max: 50 };
+        /// Whether the passages are reranked before, by `plugins.reranker` or late interaction; takes about a second more.
+        rerank: bool = "false", Rule::Flag;
         /// Answers at once in this process; more are asked to come back (429).
         max_concurrent: usize = "32", Rule::Integer { min: 1, max: 10_000 };
         /// What a tenant may spend on models in a calendar month (UTC), in dollars, unless it has a budget of its own.

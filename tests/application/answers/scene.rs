@@ -173,6 +173,7 @@ pub async fn bench(confidentiality: Confidentiality, budget: u64) -> Bench {
             timeout: Duration::from_mins(1),
             max_output_tokens: 100,
             passages: 5,
+            rerank: false,
             default_budget_nanos: budget,
             key_lifetime: time::Duration::hours(24),
         },

@@ -9,7 +9,7 @@ use tracing::Span;
 use tracing::field::Empty;
 
 use super::{MatchedRoute, RequestContext};
-use crate::telemetry::{SpanId, adopt};
+use crate::telemetry::{SpanId, adopt, mark_failed};
 
 /// Tells the client its trace (W3C Trace Context, level 2).
 const TRACERESPONSE: HeaderName = HeaderName::from_static("traceresponse");
@@ -21,7 +21,6 @@ pub(super) fn begin(request: &Request, route: &MatchedRoute, request_id: String)
         "http.server.request",
         otel.name = format!("{method} {}", route.as_str()),
         otel.kind = "server",
-        otel.status_code = Empty,
         http.request.method = method,
         http.route = route.as_str(),
         url.path = request.uri().path(),
@@ -39,7 +38,7 @@ pub(super) fn answer(response: &mut Response, context: &RequestContext) {
     let span = Span::current();
     span.record("http.response.status_code", status.as_u16());
     if status.is_server_error() {
-        span.record("otel.status_code", "ERROR");
+        mark_failed(&span, status.as_str());
     }
     if let Some(Ok(value)) = context.traceparent.as_deref().map(HeaderValue::from_str) {
         response.headers_mut().insert(TRACERESPONSE, value);
