@@ -2,7 +2,7 @@
 
 use docket_domain::answer::words::STOP_WORDS;
 use tantivy::tokenizer::{
-    Language, LowerCaser, RemoveLongFilter, SimpleTokenizer, Stemmer, StopWordFilter, TextAnalyzer, TokenStream,
+    Language, LowerCaser, RemoveLongFilter, SimpleTokenizer, Stemmer, StopWordFilter, TextAnalyzer, Token, TokenStream,
 };
 
 /// No word is longer; longer ones are noise of a broken scan.
@@ -21,10 +21,6 @@ impl Analysis {
     /// What searches use; docs/evaluation.md has the figures.
     pub const DEFAULT: Self = Self { stem: true, drop_stop_words: true };
 
-    pub(super) fn analyzer(self) -> TextAnalyzer {
-        self.chain(false)
-    }
-
     fn chain(self, without_stop_words: bool) -> TextAnalyzer {
         let mut builder = TextAnalyzer::builder(SimpleTokenizer::default())
             .filter(RemoveLongFilter::limit(LONGEST_WORD))
@@ -38,47 +34,67 @@ impl Analysis {
         }
         builder.build()
     }
+}
 
-    /// The words of a text, in order, as the index keeps them.
-    pub fn words(self, text: &str) -> Vec<String> {
-        words_by(self.analyzer(), text)
+/// The chains of an [`Analysis`], made once: a list of stop words takes longer to prepare than a question to split.
+pub(super) struct Analyzers {
+    passages: TextAnalyzer,
+    questions: TextAnalyzer,
+}
+
+impl Analyzers {
+    pub(super) fn new(analysis: Analysis) -> Self {
+        Self { passages: analysis.chain(false), questions: analysis.chain(analysis.drop_stop_words) }
+    }
+
+    /// The words of a passage, in order, as the index keeps them.
+    pub(super) fn passage(&self, text: &str) -> Vec<Token> {
+        tokens(&self.passages, text)
     }
 
     /// The words of a question that are looked for: all of them where it has no others than stop words.
-    pub fn words_of_question(self, text: &str) -> Vec<String> {
-        let words = if self.drop_stop_words { words_by(self.chain(true), text) } else { Vec::new() };
-        if words.is_empty() { self.words(text) } else { words }
+    pub(super) fn question(&self, text: &str) -> Vec<String> {
+        let words = tokens(&self.questions, text);
+        let words = if words.is_empty() { self.passage(text) } else { words };
+        words.into_iter().map(|token| token.text).collect()
     }
 }
 
-fn words_by(mut analyzer: TextAnalyzer, text: &str) -> Vec<String> {
+fn tokens(analyzer: &TextAnalyzer, text: &str) -> Vec<Token> {
+    let mut analyzer = analyzer.clone();
     let mut stream = analyzer.token_stream(text);
-    let mut words = Vec::new();
+    let mut tokens = Vec::new();
     while let Some(token) = stream.next() {
-        words.push(token.text.clone());
+        tokens.push(token.clone());
     }
-    words
+    tokens
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    fn passage(text: &str) -> Vec<String> {
+        let tokens = Analyzers::new(Analysis::DEFAULT).passage(text);
+        tokens.into_iter().map(|token| token.text).collect()
+    }
+
     #[test]
     fn words_are_stemmed_and_signs_are_nothing() {
         assert_eq!(
-            Analysis::DEFAULT.words("Reporting obligations (s. 12): \"AND\" -not*"),
+            passage("Reporting obligations (s. 12): \"AND\" -not*"),
             ["report", "oblig", "s", "12", "and", "not"]
         );
-        assert!(Analysis::DEFAULT.words("?! --").is_empty());
+        assert!(passage("?! --").is_empty());
+        assert_eq!(passage("The fee"), ["the", "fee"]);
     }
 
     #[test]
     fn a_question_is_asked_by_the_words_of_its_subject() {
-        let analysis = Analysis::DEFAULT;
-        assert_eq!(analysis.words_of_question("What must the operator report?"), ["oper", "report"]);
-        assert_eq!(analysis.words_of_question("What is it?"), ["what", "is", "it"]);
-        assert_eq!(Analysis { drop_stop_words: false, ..analysis }.words_of_question("The fee"), ["the", "fee"]);
-        assert_eq!(analysis.words("The fee"), ["the", "fee"]);
+        let analyzers = Analyzers::new(Analysis::DEFAULT);
+        assert_eq!(analyzers.question("What must the operator report?"), ["oper", "report"]);
+        assert_eq!(analyzers.question("What is it?"), ["what", "is", "it"]);
+        let every_word = Analyzers::new(Analysis { drop_stop_words: false, ..Analysis::DEFAULT });
+        assert_eq!(every_word.question("The fee"), ["the", "fee"]);
     }
 }

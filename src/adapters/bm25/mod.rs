@@ -1,6 +1,8 @@
 //! BM25 by tantivy, in memory, one index a tenant: tenants share neither postings nor statistics.
 
 mod analysis;
+mod best;
+mod snapshot;
 mod tenant_index;
 
 use std::collections::HashMap;
@@ -14,13 +16,14 @@ use crate::application::ports::case_reader::Viewer;
 use crate::application::ports::keyword_index::{KeywordChange, KeywordIndex};
 use crate::application::ports::passage_index::PassageFilter;
 pub use analysis::Analysis;
+use analysis::Analyzers;
 use tenant_index::TenantIndex;
 
 type Tenants = Arc<RwLock<HashMap<TenantId, Arc<TenantIndex>>>>;
 
 /// [`KeywordIndex`] by tantivy.
 pub struct TantivyIndex {
-    analysis: Analysis,
+    analyzers: Arc<Analyzers>,
     serving: RwLock<Tenants>,
     building: RwLock<Option<Tenants>>,
     generations: Mutex<Generations>,
@@ -38,14 +41,15 @@ struct Generations {
 impl TantivyIndex {
     /// An empty index that splits texts into words in this way.
     pub fn new(analysis: Analysis) -> Self {
-        Self { analysis, serving: RwLock::default(), building: RwLock::default(), generations: Mutex::default() }
+        let analyzers = Arc::new(Analyzers::new(analysis));
+        Self { analyzers, serving: RwLock::default(), building: RwLock::default(), generations: Mutex::default() }
     }
 
     fn tenant(&self, tenants: &Tenants, tenant: TenantId) -> Result<Arc<TenantIndex>, StoreError> {
         if let Some(index) = tenants.read().get(&tenant) {
             return Ok(index.clone());
         }
-        let index = Arc::new(TenantIndex::new(self.analysis).map_err(StoreError::internal)?);
+        let index = Arc::new(TenantIndex::new(self.analyzers.clone()).map_err(StoreError::internal)?);
         Ok(tenants.write().entry(tenant).or_insert(index).clone())
     }
 }

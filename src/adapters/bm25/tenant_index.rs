@@ -1,21 +1,21 @@
 //! The index of one tenant.
 
+use std::sync::Arc;
+
 use docket_domain::case::Confidentiality;
 use docket_domain::ids::{ChunkId, DocumentId};
-use parking_lot::Mutex;
-use tantivy::collector::TopDocs;
-use tantivy::columnar::Column;
-use tantivy::query::{BooleanQuery, ConstScoreQuery, Occur, Query, TermQuery, TermSetQuery};
+use parking_lot::{Mutex, RwLock};
+use tantivy::query::{BooleanQuery, Occur, Query, TermQuery, TermSetQuery};
 use tantivy::schema::{FAST, Field, IndexRecordOption, STRING, Schema, TextFieldIndexing, TextOptions};
+use tantivy::tokenizer::PreTokenizedString;
 use tantivy::{Index, IndexReader, IndexWriter, ReloadPolicy, TantivyDocument, TantivyError, Term};
-use uuid::Uuid;
 
-use super::Analysis;
+use super::analysis::Analyzers;
+use super::snapshot::{COLUMNS, Snapshot};
 use crate::application::ports::case_reader::Viewer;
 use crate::application::ports::keyword_index::{KeywordChange, KeywordEntry};
 use crate::application::ports::passage_index::PassageFilter;
 
-const ANALYZER: &str = "passage";
 /// The least that tantivy accepts for one thread.
 const WRITER_BYTES: usize = 15_000_000;
 /// Words of a question that count; more is no question.
@@ -31,14 +31,16 @@ struct Fields {
     created_by: Field,
     high: Field,
     low: Field,
+    length: Field,
 }
 
 /// One tenant's passages.
 pub(super) struct TenantIndex {
-    analysis: Analysis,
+    analyzers: Arc<Analyzers>,
     index: Index,
     reader: IndexReader,
     fields: Fields,
+    snapshot: RwLock<Arc<Snapshot>>,
     /// Held while changes are written: there may be one writer at a time.
     writing: Mutex<()>,
 }
@@ -48,9 +50,10 @@ fn generation_key(document: DocumentId, generation: u32) -> String {
 }
 
 impl TenantIndex {
-    pub(super) fn new(analysis: Analysis) -> Result<Self, TantivyError> {
+    pub(super) fn new(analyzers: Arc<Analyzers>) -> Result<Self, TantivyError> {
         let mut schema = Schema::builder();
-        let words = TextFieldIndexing::default().set_tokenizer(ANALYZER).set_index_option(IndexRecordOption::WithFreqs);
+        let words = TextFieldIndexing::default().set_index_option(IndexRecordOption::WithFreqs).set_fieldnorms(false);
+        let [high, low, length] = COLUMNS.map(|name| schema.add_u64_field(name, FAST));
         let fields = Fields {
             text: schema.add_text_field("text", TextOptions::default().set_indexing_options(words)),
             generation: schema.add_text_field("generation", STRING),
@@ -58,18 +61,18 @@ impl TenantIndex {
             collection: schema.add_text_field("collection", STRING),
             confidentiality: schema.add_text_field("confidentiality", STRING),
             created_by: schema.add_text_field("created_by", STRING),
-            // The id in two halves.
-            high: schema.add_u64_field("high", FAST),
-            low: schema.add_u64_field("low", FAST),
+            high,
+            low,
+            length,
         };
         let index = Index::create_in_ram(schema.build());
-        index.tokenizers().register(ANALYZER, analysis.analyzer());
         let reader = index.reader_builder().reload_policy(ReloadPolicy::Manual).try_into()?;
-        Ok(Self { analysis, index, reader, fields, writing: Mutex::new(()) })
+        let snapshot = RwLock::new(Arc::new(Snapshot::take(reader.searcher(), fields.text)?));
+        Ok(Self { analyzers, index, reader, fields, snapshot, writing: Mutex::new(()) })
     }
 
     pub(super) fn passages(&self) -> u64 {
-        self.reader.searcher().num_docs()
+        self.snapshot.read().passages()
     }
 
     /// A writer lives as long as one batch: it holds memory and threads that an idle tenant should not cost.
@@ -89,14 +92,19 @@ impl TenantIndex {
         }
         writer.commit()?;
         writer.wait_merging_threads()?;
-        self.reader.reload()
+        self.reader.reload()?;
+        *self.snapshot.write() = Arc::new(Snapshot::take(self.reader.searcher(), self.fields.text)?);
+        Ok(())
     }
 
     fn document(&self, entry: &KeywordEntry) -> TantivyDocument {
         let (high, low) = entry.chunk_id.0.as_u64_pair();
         let fields = self.fields;
         let mut document = TantivyDocument::default();
-        document.add_text(fields.text, &entry.text);
+        let tokens = self.analyzers.passage(&entry.text);
+        document.add_u64(fields.length, tokens.len() as u64);
+        // The words are all that is kept of the text.
+        document.add_pre_tokenized_text(fields.text, PreTokenizedString { text: String::new(), tokens });
         document.add_text(fields.generation, generation_key(entry.document_id, entry.generation));
         document.add_text(fields.document, entry.document_id.0.simple().to_string());
         document.add_text(fields.collection, entry.collection_id.0.simple().to_string());
@@ -114,42 +122,22 @@ impl TenantIndex {
         filter: &PassageFilter,
         limit: usize,
     ) -> Result<Vec<(ChunkId, f64)>, TantivyError> {
-        let mut words = self.analysis.words_of_question(text);
+        let mut words = self.analyzers.question(text);
         words.truncate(MOST_WORDS);
         if words.is_empty() || limit == 0 {
             return Ok(Vec::new());
         }
-        let any = words.iter().map(|word| Term::from_field_text(self.fields.text, word)).collect();
-        let any = BooleanQuery::new_multiterms_query(any);
-        let mut clauses = self.restrictions(viewer, filter);
-        let query: Box<dyn Query> = if clauses.is_empty() {
-            Box::new(any)
-        } else {
-            clauses.insert(0, (Occur::Must, Box::new(any)));
-            Box::new(BooleanQuery::new(clauses))
-        };
-        let searcher = self.reader.searcher();
-        let found = searcher.search(&query, &TopDocs::with_limit(limit).order_by_score())?;
-        // Opening a column costs more than reading from it.
-        let columns = searcher.segment_readers().iter().map(|segment| {
-            let columns = segment.fast_fields();
-            Ok((columns.u64("high")?, columns.u64("low")?))
-        });
-        let columns = columns.collect::<Result<Vec<_>, TantivyError>>()?;
-        let mut hits = Vec::with_capacity(found.len());
-        for (score, address) in found {
-            let (high, low) = &columns[address.segment_ord as usize];
-            let half = |column: &Column<u64>| column.first(address.doc_id).unwrap_or(0);
-            let id = Uuid::from_u64_pair(half(high), half(low));
-            hits.push((ChunkId(id), f64::from(score)));
-        }
-        Ok(hits)
+        let words = words.iter().map(|word| Term::from_field_text(self.fields.text, word)).collect();
+        let clauses = self.restrictions(viewer, filter);
+        let restriction = (!clauses.is_empty()).then(|| BooleanQuery::new(clauses));
+        let snapshot = self.snapshot.read().clone();
+        snapshot.search(words, restriction.as_ref().map(|query| query as &dyn Query), limit)
     }
 
-    /// What must hold besides the words, none of which counts for the score.
+    /// What must hold besides the words.
     fn restrictions(&self, viewer: Viewer, filter: &PassageFilter) -> Vec<(Occur, Box<dyn Query>)> {
         let fields = self.fields;
-        let must = |query: Box<dyn Query>| (Occur::Must, Box::new(ConstScoreQuery::new(query, 0.0)) as Box<dyn Query>);
+        let must = |query: Box<dyn Query>| (Occur::Must, query);
         let among = |field: Field, values: &[String]| -> Box<dyn Query> {
             Box::new(TermSetQuery::new(values.iter().map(|value| Term::from_field_text(field, value))))
         };

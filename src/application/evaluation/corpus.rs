@@ -16,7 +16,7 @@ use crate::application::ports::passage_index::PassageFilter;
 use crate::application::ports::{KeywordIndex, StoreError};
 
 /// Texts embedded at a time.
-const BATCH: usize = 64;
+pub(super) const BATCH: usize = 64;
 
 /// Vectors that were computed before, by whoever keeps them.
 pub trait Vectors {

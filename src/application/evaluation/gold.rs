@@ -73,7 +73,7 @@ pub struct GoldQuestion {
 impl GoldQuestion {
     /// Which half of the set it belongs to. Rules are chosen by looking at the first half; the second shows whether they hold.
     pub fn half(&self) -> Half {
-        if Sha256::digest(self.id.as_bytes())[0] % 2 == 0 { Half::Tuning } else { Half::HeldOut }
+        Half::of(&self.id)
     }
 }
 
@@ -85,6 +85,13 @@ pub enum Half {
     Tuning,
     /// May not.
     HeldOut,
+}
+
+impl Half {
+    /// The half that the question with this id belongs to.
+    pub fn of(id: &str) -> Self {
+        if Sha256::digest(id.as_bytes())[0] % 2 == 0 { Self::Tuning } else { Self::HeldOut }
+    }
 }
 
 /// Reads the questions, one JSON object a line.

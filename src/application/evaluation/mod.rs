@@ -1,7 +1,8 @@
 //! Evaluation: how good retrieval and answers are, on judged questions, with how sure that is.
 //!
 //! Retrieval: 1. [`dataset`]: questions and judgments in the BEIR layout. 2. [`corpus`]: the passages as the pipelines see them.
-//! 3. [`pipelines`]: a ranking for each question by each pipeline. 4. [`report`]: figures, intervals, tests, and the baseline.
+//! 3. [`pipelines`]: a ranking for each question by each pipeline. 4. [`late_interaction`]: candidates compared token by token. 5. [`report`]:
+//! figures, intervals, tests, and the baseline.
 //! Answers: 1. [`gold`]: questions with reference answers. 2. [`answers`]: each asked and graded. 3. [`answers_report`].
 
 pub mod answers;
@@ -9,6 +10,7 @@ pub mod answers_report;
 pub mod corpus;
 pub mod dataset;
 pub mod gold;
+pub mod late_interaction;
 pub mod pipelines;
 pub mod plugin_grader;
 pub mod report;

@@ -3,14 +3,15 @@
 use std::collections::HashMap;
 
 use docket_domain::retrieval::metrics::{Measures, measure, trec_order};
-use docket_domain::retrieval::{convex_combination, max_sim, reciprocal_rank_fusion};
+use docket_domain::retrieval::statistics::mean;
+use docket_domain::retrieval::{convex_combination, reciprocal_rank_fusion};
 
 use super::corpus::{EvaluationError, Part, by_meaning, by_words};
 use super::dataset::Dataset;
+use super::gold::Half;
 use crate::application::knowledge::plugin_reranker::PluginReranker;
 use crate::application::knowledge::search::{CANDIDATES, FUSED_SHARE, RERANKED, WORDS_SHARE};
 use crate::application::ports::KeywordIndex;
-use crate::application::ports::embedder::{Embedder, TokenVectors, Urgency};
 
 /// Passages that count.
 pub const CUT: usize = 10;
@@ -21,6 +22,38 @@ pub const PIPELINES: [&str; 7] =
 
 /// What each pipeline achieved on each question, in the order of the questions; none where it was not run.
 pub type Outcomes = Vec<Vec<Option<Measures>>>;
+
+/// Places in the dataset with their scores, best first.
+type Ranking = Vec<(usize, f64)>;
+
+/// What was found for a question.
+#[derive(Debug, Clone)]
+pub struct Lists {
+    words: Ranking,
+    near: Ranking,
+    convex: Ranking,
+    /// Of the first passages of the convex combination, the part that a reranker reads; none where the question is not reranked.
+    pub candidates: Option<Vec<usize>>,
+}
+
+#[cfg(test)]
+impl Lists {
+    /// Nothing but candidates.
+    pub(super) fn to_compare(candidates: Option<Vec<usize>>) -> Self {
+        Self { words: Vec::new(), near: Vec::new(), convex: Vec::new(), candidates }
+    }
+}
+
+/// nDCG@10 of late interaction with one share of the order before, on two halves of the questions.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct ShareFigure {
+    /// The share that the order before has.
+    pub share: f64,
+    /// On the questions that the share may be chosen by, and how many they are.
+    pub tuning: (f64, usize),
+    /// On those that it may not.
+    pub held_out: (f64, usize),
+}
 
 /// A prepared dataset.
 pub struct Evaluation<'a> {
@@ -34,44 +67,57 @@ pub struct Evaluation<'a> {
     pub vectors: &'a [Vec<f32>],
     /// A vector for each question.
     pub questions: &'a [Vec<f32>],
-    /// The model, for the tokens of the candidates.
-    pub embedder: &'a dyn Embedder,
     /// Reranks, too, where one is named.
     pub reranker: Option<&'a PluginReranker>,
-    /// How many questions are reranked, evenly spread; reranking costs seconds a question.
+    /// How many questions are reranked, evenly spread.
     pub reranked_questions: usize,
 }
 
 impl Evaluation<'_> {
-    /// Runs every pipeline on every question; `done` hears of each question.
-    pub async fn run(&self, done: &mut dyn FnMut()) -> Result<Outcomes, EvaluationError> {
-        let mut outcomes: Outcomes = vec![Vec::with_capacity(self.dataset.questions.len()); PIPELINES.len()];
-        let mut tokens: HashMap<usize, TokenVectors> = HashMap::new();
+    /// Asks every question; `done` hears of each.
+    pub fn search(&self, done: &mut dyn FnMut()) -> Result<Vec<Lists>, EvaluationError> {
         let count = self.dataset.questions.len();
+        let mut lists = Vec::with_capacity(count);
         for (place, question) in self.dataset.questions.iter().enumerate() {
             let words = by_words(self.words, &question.text, CANDIDATES)?;
             let near = by_meaning(self.parts, self.vectors, &self.questions[place], CANDIDATES);
             let nearest_part: HashMap<usize, usize> =
                 near.iter().map(|(document, _, part)| (*document, *part)).collect();
-            let near: Vec<(usize, f64)> = near.into_iter().map(|(document, score, _)| (document, score)).collect();
+            let near: Ranking = near.into_iter().map(|(document, score, _)| (document, score)).collect();
             let convex = convex_combination(&[(&words, WORDS_SHARE), (&near, 1.0 - WORDS_SHARE)]);
             let chosen = place * self.reranked_questions / count != (place + 1) * self.reranked_questions / count;
-            let reranked = if chosen {
-                Some(self.rerank(&question.text, &convex, &nearest_part, &mut tokens).await?)
-            } else {
-                None
-            };
-            let by_plugin = match self.reranker {
-                Some(plugin) if chosen => Some(self.rerank_by(plugin, &question.text, &convex, &nearest_part).await?),
+            let part = |(document, _): &(usize, f64)| self.part_of(*document, &nearest_part);
+            let candidates = chosen.then(|| convex.iter().take(RERANKED).map(part).collect());
+            lists.push(Lists { words, near, convex, candidates });
+            done();
+        }
+        Ok(lists)
+    }
+
+    /// Judges every pipeline on every question, given what late interaction made of the candidates; `done` hears of each question.
+    pub async fn judge_all(
+        &self,
+        lists: &[Lists],
+        compared: &[Option<Vec<f64>>],
+        done: &mut dyn FnMut(),
+    ) -> Result<Outcomes, EvaluationError> {
+        let mut outcomes: Outcomes = vec![Vec::with_capacity(lists.len()); PIPELINES.len()];
+        for ((question, list), compared) in self.dataset.questions.iter().zip(lists).zip(compared) {
+            let by_plugin = match (self.reranker, &list.candidates) {
+                (Some(plugin), Some(candidates)) => {
+                    // A plugin that gives no judgment ends the evaluation: a figure of the order before would not be its own.
+                    let texts: Vec<String> = candidates.iter().map(|part| self.parts[*part].text.clone()).collect();
+                    Some(mixed(list, &plugin.score(&question.text, &texts).await?, FUSED_SHARE))
+                }
                 _ => None,
             };
             let rankings = [
-                Some(words.clone()),
-                Some(near.clone()),
-                Some(reciprocal_rank_fusion(&[&words, &near], 60.0)),
-                Some(reciprocal_rank_fusion(&[&words, &near], 10.0)),
-                Some(convex),
-                reranked,
+                Some(list.words.clone()),
+                Some(list.near.clone()),
+                Some(reciprocal_rank_fusion(&[&list.words, &list.near], 60.0)),
+                Some(reciprocal_rank_fusion(&[&list.words, &list.near], 10.0)),
+                Some(list.convex.clone()),
+                compared.as_ref().map(|judged| mixed(list, judged, FUSED_SHARE)),
                 by_plugin,
             ];
             for (outcome, ranking) in outcomes.iter_mut().zip(rankings) {
@@ -80,6 +126,21 @@ impl Evaluation<'_> {
             done();
         }
         Ok(outcomes)
+    }
+
+    /// Late interaction with the order before having each of these shares.
+    pub fn shares(&self, lists: &[Lists], compared: &[Option<Vec<f64>>], shares: &[f64]) -> Vec<ShareFigure> {
+        let figure = |share: &f64| {
+            let (mut tuning, mut held_out) = (Vec::new(), Vec::new());
+            for ((question, list), judged) in self.dataset.questions.iter().zip(lists).zip(compared) {
+                let Some(judged) = judged else { continue };
+                let half = if Half::of(&question.id) == Half::Tuning { &mut tuning } else { &mut held_out };
+                half.push(self.judge(&question.id, &mixed(list, judged, *share)).ndcg);
+            }
+            let of = |half: &[f64]| (mean(half), half.len());
+            ShareFigure { share: *share, tuning: of(&tuning), held_out: of(&held_out) }
+        };
+        shares.iter().map(figure).collect()
     }
 
     fn judge(&self, question: &str, ranking: &[(usize, f64)]) -> Measures {
@@ -96,44 +157,11 @@ impl Evaluation<'_> {
         let first = self.parts.partition_point(|part| part.document < document);
         nearest_part.get(&document).copied().unwrap_or(first)
     }
+}
 
-    /// A plugin's judgment of the first candidates, mixed with the order before. A plugin that gives none ends the evaluation: a
-    /// figure of the order before would not be its own.
-    async fn rerank_by(
-        &self,
-        plugin: &PluginReranker,
-        question: &str,
-        ranking: &[(usize, f64)],
-        nearest_part: &HashMap<usize, usize>,
-    ) -> Result<Vec<(usize, f64)>, EvaluationError> {
-        let first: Vec<(usize, f64)> = ranking.iter().take(RERANKED).copied().collect();
-        let text = |(document, _): &(usize, f64)| self.parts[self.part_of(*document, nearest_part)].text.clone();
-        let scores = plugin.score(question, &first.iter().map(text).collect::<Vec<_>>()).await?;
-        let judged: Vec<(usize, f64)> = first.iter().map(|(document, _)| *document).zip(scores).collect();
-        Ok(convex_combination(&[(&first, FUSED_SHARE), (&judged, 1.0 - FUSED_SHARE)]))
-    }
-
-    /// Late interaction over the first candidates, mixed with the order before, as the service does it.
-    async fn rerank(
-        &self,
-        question: &str,
-        ranking: &[(usize, f64)],
-        nearest_part: &HashMap<usize, usize>,
-        tokens: &mut HashMap<usize, TokenVectors>,
-    ) -> Result<Vec<(usize, f64)>, EvaluationError> {
-        let first: Vec<(usize, f64)> = ranking.iter().take(RERANKED).copied().collect();
-        let wanted: Vec<usize> = first.iter().map(|(document, _)| self.part_of(*document, nearest_part)).collect();
-        let missing: Vec<usize> = wanted.iter().copied().filter(|part| !tokens.contains_key(part)).collect();
-        let texts: Vec<String> = missing.iter().map(|part| self.parts[*part].text.clone()).collect();
-        let computed = self.embedder.embed_tokens(&texts, Urgency::Bulk).await?;
-        tokens.extend(missing.into_iter().zip(computed));
-        let question = self.embedder.embed_tokens(&[question.to_owned()], Urgency::Interactive).await?;
-        let Some(question) = question.first() else { return Ok(first) };
-        let compare = |part: &usize| {
-            tokens.get(part).map_or(0.0, |found| max_sim(&question.values, &found.values, question.dimensions))
-        };
-        let compared: Vec<(usize, f64)> =
-            first.iter().zip(&wanted).map(|((document, _), part)| (*document, compare(part))).collect();
-        Ok(convex_combination(&[(&first, FUSED_SHARE), (&compared, 1.0 - FUSED_SHARE)]))
-    }
+/// The first candidates by what somebody judged of them and by the order before, as the service mixes both.
+fn mixed(list: &Lists, judged: &[f64], share: f64) -> Ranking {
+    let first: Ranking = list.convex.iter().take(judged.len()).copied().collect();
+    let judged: Ranking = first.iter().map(|(document, _)| *document).zip(judged.iter().copied()).collect();
+    convex_combination(&[(&first, share), (&judged, 1.0 - share)])
 }

@@ -12,10 +12,11 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::Failure;
-use super::eval_report::{plot, table};
+use super::eval_report::{plot, share_table, table};
 use super::eval_vectors::VectorFile;
 use crate::application::evaluation::corpus::{embed, index_words, parts};
 use crate::application::evaluation::dataset::Dataset;
+use crate::application::evaluation::late_interaction::compare;
 use crate::application::evaluation::pipelines::Evaluation;
 use crate::application::evaluation::report::Report;
 use crate::application::ports::Embedder;
@@ -25,12 +26,15 @@ use crate::config::Loaded;
 const EXAMPLES: &str = "\
 Examples:
   docket eval retrieval --dataset ../shared/data/cisa_faq
-  docket eval retrieval --dataset DIR --rerank-questions 200 --report report.json --plot report.svg
+  docket eval retrieval --dataset DIR --rerank-questions 0 --report report.json --plot report.svg
   docket eval retrieval --dataset DIR --baseline eval/baseline.json    exit 1 if a figure fell
   docket eval answers --dataset demo/gold     see `docket eval answers --help`
 
 For retrieval the directory holds documents.jsonl ({_id, title, text}), queries.jsonl ({_id, text}) and qrels.tsv (query-id, corpus-id,
-score), as BEIR publishes them. Nothing is written to a database. Vectors are kept under ~/.cache/docket.";
+score), as BEIR publishes them. Nothing is written to a database. Vectors and comparisons are kept under ~/.cache/docket.";
+
+/// Shares of the order before reranking that `--shares` tries.
+const SHARES: [f64; 9] = [0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0];
 
 /// Arguments of `docket eval`.
 #[derive(Debug, clap::Args)]
@@ -56,9 +60,12 @@ struct RetrievalArgs {
     /// Directory with documents.jsonl, queries.jsonl and qrels.tsv
     #[arg(long, value_name = "DIR")]
     dataset: PathBuf,
-    /// Questions that are reranked token by token, evenly spread; each costs a second or more
-    #[arg(long, value_name = "N", default_value_t = 0)]
-    rerank_questions: usize,
+    /// Questions that are reranked, evenly spread; all of them unless given, which takes minutes the first time
+    #[arg(long, value_name = "N")]
+    rerank_questions: Option<usize>,
+    /// Also say what other shares of the order before reranking would give, on two halves of the questions
+    #[arg(long)]
+    shares: bool,
     /// Write all figures as JSON to this file
     #[arg(long, value_name = "FILE")]
     report: Option<PathBuf>,
@@ -103,15 +110,14 @@ async fn evaluate(args: &RetrievalArgs, loaded: &Loaded) -> Result<Report, Failu
     eprintln!("{} passages indexed by words in {:.1} s", dataset.documents.len(), began.elapsed().as_secs_f64());
     let parts = parts(&dataset, &embedder).map_err(anyhow::Error::from)?;
     let texts: Vec<String> = parts.iter().map(|part| part.text.clone()).collect();
-    let mut file = VectorFile::open(embedder.model(), embedder.window(), embedder.dimensions())
-        .map_err(|error| Failure::new(format!("cannot keep vectors: {error}")))?;
+    let unkept = |error| Failure::new(format!("cannot keep vectors: {error}"));
+    let mut file = VectorFile::open(embedder.model(), embedder.window(), embedder.dimensions()).map_err(unkept)?;
     let bar = bar(texts.len() + dataset.questions.len(), "embedding");
     let mut done = |count: usize| bar.inc(count as u64);
     let vectors = embed(&texts, &embedder, &mut file, &mut done).await.map_err(anyhow::Error::from)?;
     let questions: Vec<String> = dataset.questions.iter().map(|question| question.text.clone()).collect();
     let questions = embed(&questions, &embedder, &mut file, &mut done).await.map_err(anyhow::Error::from)?;
     bar.finish_and_clear();
-    let bar = self::bar(dataset.questions.len(), "searching");
     let reranker = retrieval::plugin_reranker(&loaded.config, || crate::bootstrap::plugins(&loaded.config));
     let evaluation = Evaluation {
         dataset: &dataset,
@@ -119,12 +125,24 @@ async fn evaluate(args: &RetrievalArgs, loaded: &Loaded) -> Result<Report, Failu
         parts: &parts,
         vectors: &vectors,
         questions: &questions,
-        embedder: &embedder,
         reranker: reranker.as_ref(),
-        reranked_questions: args.rerank_questions.min(dataset.questions.len()),
+        reranked_questions: args.rerank_questions.unwrap_or(usize::MAX).min(dataset.questions.len()),
     };
-    let outcomes = evaluation.run(&mut || bar.inc(1)).await.map_err(anyhow::Error::from)?;
+    let bar = self::bar(dataset.questions.len(), "searching");
+    let lists = evaluation.search(&mut || bar.inc(1)).map_err(anyhow::Error::from)?;
     bar.finish_and_clear();
+    let mut pairs = VectorFile::open(&format!("{}-maxsim", embedder.model()), embedder.window(), 1).map_err(unkept)?;
+    let bar = ProgressBar::new_spinner().with_message("passages compared token by token");
+    let mut done = |count: usize| bar.inc(count as u64);
+    let asked = (dataset.questions.as_slice(), lists.as_slice());
+    let compared = compare(asked, &parts, &embedder, &mut pairs, &mut done).await.map_err(anyhow::Error::from)?;
+    bar.finish_and_clear();
+    let bar = self::bar(dataset.questions.len(), "judging");
+    let outcomes = evaluation.judge_all(&lists, &compared, &mut || bar.inc(1)).await.map_err(anyhow::Error::from)?;
+    bar.finish_and_clear();
+    if args.shares {
+        println!("{}", share_table(&evaluation.shares(&lists, &compared, &SHARES)));
+    }
     Ok(Report::new(&name, dataset.documents.len(), embedder.model(), &outcomes))
 }
 

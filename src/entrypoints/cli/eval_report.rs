@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 
+use crate::application::evaluation::pipelines::ShareFigure;
 use crate::application::evaluation::report::{Figure, PipelineReport, Report};
 
 /// The figures as a table; the last column compares with the two single lists.
@@ -37,6 +38,16 @@ pub fn table(report: &Report) -> String {
             "\nReranking changed nDCG@10 by {:+.4} (p {:.4}) on its {} questions.",
             before.gain, before.p, row.questions
         );
+    }
+    text
+}
+
+/// nDCG@10 by the share that the order before reranking has; the share is chosen by the first half and reported on the second.
+pub fn share_table(figures: &[ShareFigure]) -> String {
+    let (tuning, held_out) = figures.first().map_or((0, 0), |figure| (figure.tuning.1, figure.held_out.1));
+    let mut text = format!("| share | nDCG of {tuning} to choose by | nDCG of {held_out} held out |\n|---|---|---|\n");
+    for figure in figures {
+        let _ = writeln!(text, "| {:.1} | {:.4} | {:.4} |", figure.share, figure.tuning.0, figure.held_out.0);
     }
     text
 }
