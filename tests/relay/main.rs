@@ -4,6 +4,7 @@
 #[path = "../support/mod.rs"]
 mod database_support;
 mod lanes;
+mod looking;
 mod nats;
 #[path = "../support/nats_server.rs"]
 mod nats_server;
