@@ -1,4 +1,8 @@
-"""Cases in bulk: rows a second into an empty database and out of it again, each with its audit record and event."""
+"""Cases in bulk: rows a second into an empty database and out of it again, each with its audit record and event.
+
+The yardstick is COPY of the very rows that the import made, cases, audit records and events, into tables with the same
+columns, rules and indexes, by two sessions: what the database alone needs for them on this machine at this moment.
+"""
 
 from __future__ import annotations
 
@@ -12,10 +16,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from bench import corpus
+from bench.database import Database, tool
 from bench.report import Report
 from bench.service import DOCKET, alone, docket
 
 ROWS_A_SECOND = 10_000
+TABLES = ("cases", "audit_events", "outbox_events")
 WORDS = 60
 
 
@@ -33,6 +39,9 @@ def measure(report: Report, directory: Path, *, quick: bool) -> None:
         seconds, memory = _run(data_dir, "import", "cases", str(source), "--tenant", "bulk")
         report.rate("import, audited, with events", rows / seconds, ROWS_A_SECOND)
         report.at_most("import, greatest memory", memory, "MiB", 150)
+        floor = rows / _copied(Database.of(data_dir), place)
+        report.fact("import: COPY of the same finished rows by two sessions", floor, "1/s")
+        report.fact("import, share of COPY", 100 * rows / seconds / floor, "%")
         seconds, memory = _run(data_dir, "export", "cases", "--output", str(copy), "--tenant", "bulk")
         with copy.open(encoding="utf-8") as file:
             written = sum(1 for _ in file)
@@ -41,6 +50,35 @@ def measure(report: Report, directory: Path, *, quick: bool) -> None:
         report.fact("export", rows / seconds, "1/s")
         report.at_most("export, greatest memory", memory, "MiB", 150)
     shutil.rmtree(place, ignore_errors=True)
+
+
+def _copied(database: Database, place: Path) -> float:
+    """Seconds that two sessions need to copy what was imported into empty twins of its tables."""
+    twins = "".join(f"CREATE TABLE floor.{name} (LIKE docket.{name} INCLUDING ALL);" for name in TABLES)
+    database.run(f"CREATE SCHEMA floor; {twins} CHECKPOINT;")
+    sessions: list[list[str]] = []
+    for half in range(2):
+        commands: list[str] = []
+        for name in TABLES:
+            columns = database.run(
+                "SELECT string_agg(quote_ident(attname), ', ' ORDER BY attnum) FROM pg_attribute "  # noqa: S608 - constants
+                f"WHERE attrelid = 'docket.{name}'::regclass AND attnum > 0 AND NOT attisdropped AND attgenerated = '';"
+            )
+            file = (place / f"{name}.{half}").absolute()
+            numbered = f"(SELECT *, row_number() OVER (ORDER BY ctid) AS place FROM docket.{name}) AS rows"  # noqa: S608
+            rows = f"SELECT {columns} FROM {numbered} WHERE place % 2 = {half}"  # noqa: S608
+            database.run(f"\\copy ({rows}) TO '{file}'")
+            commands.append(f"\\copy floor.{name} ({columns}) FROM '{file}'")
+        sessions.append(commands)
+    psql = [tool("psql"), "-X", "-q", "-v", "ON_ERROR_STOP=1"]
+    began = time.monotonic()
+    running = [
+        subprocess.Popen([*psql, *(f"--command={command}" for command in commands)], env=database.environment())
+        for commands in sessions
+    ]
+    if any(process.wait() != 0 for process in running):
+        raise RuntimeError("the imported rows could not be copied")
+    return time.monotonic() - began
 
 
 def _lines(rows: int) -> Iterator[str]:

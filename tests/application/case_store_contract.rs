@@ -145,6 +145,13 @@ fn noted(before: &StoredCase, claim: Option<&Claim>) -> CaseWrite {
     write_draft::accepted(&act(&caller, claim, Some(&answer), NOW), Some(before), note(before)).unwrap()
 }
 
+/// An act of the caseworker on the case alone, without anything that hangs on it.
+pub(crate) fn changed(before: &StoredCase, claim: Option<&Claim>) -> CaseWrite {
+    let (caller, answer) = (in_tenant(caseworker(), before.case.tenant_id), rendered("changed"));
+    let decision = Decision { attachments: Vec::new(), ..note(before) };
+    write_draft::accepted(&act(&caller, claim, Some(&answer), NOW), Some(before), decision).unwrap()
+}
+
 fn note(before: &StoredCase) -> Decision {
     let mut case = before.case.clone();
     case.version += 1;

@@ -23,5 +23,6 @@ mod idempotency;
 mod looks;
 mod order_of_checks;
 mod preconditions;
+mod simultaneous_acts;
 mod simultaneous_loads;
 mod write_headers;

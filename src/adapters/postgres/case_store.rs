@@ -3,9 +3,9 @@
 use async_trait::async_trait;
 use docket_domain::idempotency::Fingerprint;
 use docket_domain::ids::{CaseId, PrincipalId, TenantId};
-use sha2::{Digest, Sha256};
 use sqlx::{PgConnection, PgPool};
 
+use super::case_change::{Act, CaseChanges, database_status, lock_key, outcome};
 use super::case_loader::CaseLoader;
 use super::case_row::{hash32, signed};
 use super::error::{broken_constraint, store_error};
@@ -18,7 +18,6 @@ use crate::application::ports::case_store::{
     Attachment, CaseStore, CaseWrite, Commit, KeyScope, Loaded, RowChange, StoredAnswer,
 };
 use crate::application::request::Rendered;
-use crate::faults::Fault;
 
 /// [`CaseStore`] on PostgreSQL.
 #[derive(Debug, Clone)]
@@ -27,12 +26,14 @@ pub struct PgCaseStore {
     hint: JobHint,
     lane: Lane,
     loader: CaseLoader,
+    changes: CaseChanges,
 }
 
 impl PgCaseStore {
     /// A store on a lane for what every request does, and a pool of [`super::connect`] for the rest.
     pub fn new(pool: PgPool, lane: Lane) -> Self {
-        Self { hint: JobHint::new(pool.clone()), loader: CaseLoader::new(lane.clone()), pool, lane }
+        let (loader, changes) = (CaseLoader::new(lane.clone()), CaseChanges::new(lane.clone()));
+        Self { hint: JobHint::new(pool.clone()), loader, changes, pool, lane }
     }
 }
 
@@ -113,8 +114,11 @@ impl PgCaseStore {
         if more && (jobs || write.change != RowChange::Insert) {
             return self.change_with_more(write).await;
         }
+        if write.change != RowChange::Insert {
+            return self.changes.commit(Act::of(write)).await;
+        }
         let mut leased = self.lane.acquire().await?;
-        let outcome = put(leased.connection(), write).await;
+        let outcome = insert(leased.connection(), write).await;
         self.lane.settle(leased, &outcome);
         outcome
     }
@@ -156,62 +160,10 @@ impl PgCaseStore {
     }
 }
 
-async fn change(connection: &mut PgConnection, write: &CaseWrite) -> Result<Commit, sqlx::Error> {
-    let case = &write.case;
-    let event = write.event.as_ref();
-    let answer = write.answer.as_ref();
-    let row = sqlx::query_file!(
-        "src/adapters/postgres/sql/commit_change.sql",
-        case.tenant_id.to_string(),
-        lock_key(write),
-        case.id.0,
-        signed(write.decided_on.0),
-        signed(write.decided_on.1.seq),
-        signed(case.version),
-        case.state.as_str(),
-        case.assignee_id.map(|id| id.0),
-        case.proposed_by.map(|id| id.0),
-        case.decision.as_deref(),
-        i32::try_from(case.open_information_requests).unwrap_or(i32::MAX),
-        case.deadline_extended,
-        case.due_at,
-        case.clock_paused_at,
-        case.updated_at,
-        case.closed_at,
-        signed(write.head.seq),
-        &write.head.hash[..],
-        write.audit.occurred_at,
-        write.audit.actor_id.0,
-        write.audit.action,
-        write.audit.outcome.as_str(),
-        write.canonical,
-        &write.decided_on.1.hash[..],
-        event.map(|event| event.id.0),
-        event.map(|event| event.event_type.as_str()),
-        event.and_then(|event| event.traceparent.as_deref()),
-        event.map(|event| event.data.to_string()),
-        answer.map(|answer| answer.key.as_str()),
-        answer.map(|answer| &answer.fingerprint.0[..]),
-        answer.map(|answer| database_status(answer.rendered.status)),
-        answer.and_then(|answer| answer.rendered.etag.as_deref()),
-        answer.and_then(|answer| answer.rendered.location.as_deref()),
-        answer.map(|answer| answer.rendered.body.as_str()),
-        answer.map(|answer| answer.expires_at),
-        case.notices.working_seconds.map(signed),
-        case.notices.warned_75_at,
-        case.notices.warned_90_at,
-        case.notices.breached_at,
-        case.notices.next_at,
-    )
-    .fetch_one(connection)
-    .await?;
-    Ok(outcome(row.free, row.moved))
-}
-
 async fn put(connection: &mut PgConnection, write: &CaseWrite) -> Result<Commit, sqlx::Error> {
     match write.change {
         RowChange::Insert => insert(connection, write).await,
-        _ => change(connection, write).await,
+        _ => Act::of(write).commit(connection).await,
     }
 }
 
@@ -256,7 +208,7 @@ async fn insert(connection: &mut PgConnection, write: &CaseWrite) -> Result<Comm
     )
     .fetch_one(connection)
     .await?;
-    Ok(outcome(row.free, row.created))
+    Ok(outcome(row.free, row.created > 0))
 }
 
 async fn update_fields(connection: &mut PgConnection, write: &CaseWrite) -> Result<(), sqlx::Error> {
@@ -347,14 +299,6 @@ async fn attach(connection: &mut PgConnection, write: &CaseWrite, row: &Attachme
     Ok(())
 }
 
-fn outcome(free: bool, rows: i64) -> Commit {
-    match (free, rows) {
-        (false, _) => Commit::KeyInFlight,
-        (true, 0) => Commit::Stale,
-        (true, _) => Commit::Done,
-    }
-}
-
 /// Constraints that stand for an outcome rather than a fault.
 pub(super) fn conflict(error: &sqlx::Error) -> Option<Commit> {
     match broken_constraint(error)? {
@@ -376,23 +320,6 @@ fn for_fresh(write: &CaseWrite, found: Commit) -> Commit {
     if found == Commit::NoSuchContent && write.attachments.iter().any(is_fresh) { Commit::Stale } else { found }
 }
 
-/// The advisory lock that stands for "a request with this key is running": 64 bits of a hash over the key's scope.
-fn lock_key(write: &CaseWrite) -> Option<i64> {
-    let answer = write.answer.as_ref().filter(|_| !Fault::KeyLockNotTaken.is_seeded())?;
-    let mut hasher = Sha256::new();
-    hasher.update(write.case.tenant_id.0.as_bytes());
-    hasher.update(answer.principal_id.0.as_bytes());
-    hasher.update(answer.key.as_str());
-    let digest: [u8; 32] = hasher.finalize().into();
-    let mut first = [0; 8];
-    first.copy_from_slice(&digest[..8]);
-    Some(i64::from_be_bytes(first))
-}
-
 fn http_status(status: i16) -> u16 {
     u16::try_from(status).unwrap_or(500)
-}
-
-fn database_status(status: u16) -> i16 {
-    i16::try_from(status).unwrap_or(500)
 }
