@@ -39,12 +39,12 @@ impl PgCaseStore {
 
 #[async_trait]
 impl CaseStore for PgCaseStore {
-    #[tracing::instrument(name = "SELECT cases", skip_all, fields(otel.kind = "client", db.system.name = "postgresql"))]
+    #[tracing::instrument(name = "SELECT cases", skip_all, fields(otel.kind = "client", db.system.name = "postgresql", db.operation.name = "SELECT", db.collection.name = "cases"))]
     async fn load(&self, tenant: TenantId, case: CaseId, key: Option<KeyScope<'_>>) -> Result<Loaded, StoreError> {
         self.loader.load(tenant, case, key).await
     }
 
-    #[tracing::instrument(name = "SELECT idempotency_keys", skip_all, fields(otel.kind = "client", db.system.name = "postgresql"))]
+    #[tracing::instrument(name = "SELECT idempotency_keys", skip_all, fields(otel.kind = "client", db.system.name = "postgresql", db.operation.name = "SELECT", db.collection.name = "idempotency_keys"))]
     async fn load_answer(&self, tenant: TenantId, key: KeyScope<'_>) -> Result<Option<StoredAnswer>, StoreError> {
         let mut leased = self.lane.acquire().await.map_err(store_error)?;
         let found = sqlx::query_file!(
@@ -73,12 +73,12 @@ impl CaseStore for PgCaseStore {
             .transpose()
     }
 
-    #[tracing::instrument(name = "SELECT principals", skip_all, fields(otel.kind = "client", db.system.name = "postgresql"))]
+    #[tracing::instrument(name = "SELECT principals", skip_all, fields(otel.kind = "client", db.system.name = "postgresql", db.operation.name = "SELECT", db.collection.name = "principals"))]
     async fn is_assignable(&self, tenant: TenantId, principal: PrincipalId) -> Result<bool, StoreError> {
         super::assignees::is_assignable(&self.pool, tenant, principal).await
     }
 
-    #[tracing::instrument(name = "DELETE idempotency_keys", skip_all, fields(otel.kind = "client", db.system.name = "postgresql"))]
+    #[tracing::instrument(name = "DELETE idempotency_keys", skip_all, fields(otel.kind = "client", db.system.name = "postgresql", db.operation.name = "DELETE", db.collection.name = "idempotency_keys"))]
     async fn forget_expired(&self, tenant: TenantId, key: KeyScope<'_>) -> Result<(), StoreError> {
         sqlx::query!(
             "WITH context AS MATERIALIZED (SELECT set_config('docket.tenant', $1, true) IS NOT NULL AS ready)
@@ -94,7 +94,7 @@ impl CaseStore for PgCaseStore {
         Ok(())
     }
 
-    #[tracing::instrument(name = "INSERT or UPDATE cases", skip_all, fields(otel.kind = "client", db.system.name = "postgresql"))]
+    #[tracing::instrument(name = "INSERT or UPDATE cases", skip_all, fields(otel.kind = "client", db.system.name = "postgresql", db.query.summary = "INSERT or UPDATE cases", db.collection.name = "cases"))]
     async fn commit(&self, write: &CaseWrite) -> Result<Commit, StoreError> {
         #[cfg(feature = "faults")]
         if let Some(faulty) = super::faults::commit(self, &self.pool, write).await {
