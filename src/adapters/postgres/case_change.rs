@@ -53,7 +53,7 @@ pub(super) struct Act {
 #[derive(Debug, Clone)]
 struct Event {
     id: Uuid,
-    event_type: &'static str,
+    kind: &'static str,
     traceparent: Option<String>,
     data: String,
 }
@@ -138,7 +138,7 @@ impl Act {
             self.record,
             &self.prev_hash[..],
             event.map(|event| event.id),
-            event.map(|event| event.event_type),
+            event.map(|event| event.kind),
             event.and_then(|event| event.traceparent.as_deref()),
             event.map(|event| event.data.as_str()),
             answer.map(|answer| answer.key.as_str()),
@@ -162,8 +162,8 @@ impl Act {
 
 impl Event {
     fn of(event: &NewEvent) -> Self {
-        let (event_type, traceparent) = (event.event_type.as_str(), event.traceparent.clone());
-        Self { id: event.id.0, event_type, traceparent, data: event.data.to_string() }
+        let (kind, traceparent) = (event.event_type.as_str(), event.traceparent.clone());
+        Self { id: event.id.0, kind, traceparent, data: event.data.to_string() }
     }
 }
 
@@ -305,7 +305,7 @@ async fn statement(connection: &mut PgConnection, acts: &[&Act]) -> Result<Vec<(
         &column(acts, |act| act.record.as_str()) as &[&str],
         &column(acts, |act| &act.prev_hash[..]) as &[&[u8]],
         &event(acts, |event| Some(event.id)) as &[Option<Uuid>],
-        &event(acts, |event| Some(event.event_type)) as &[Option<&str>],
+        &event(acts, |event| Some(event.kind)) as &[Option<&str>],
         &event(acts, |event| event.traceparent.as_deref()) as &[Option<&str>],
         &event(acts, |event| Some(event.data.as_str())) as &[Option<&str>],
         &answer(acts, |answer| Some(answer.key.as_str())) as &[Option<&str>],
