@@ -91,7 +91,8 @@ class Report:
             "the service's own statements as role `docket_app` on the same server, each transition by itself; the "
             "service commits those that arrive together by one statement, so it can be faster. The peers do the same "
             "transition on the same tables ([bench/peers](../bench/peers)), with two workers, uvloop and httptools. "
-            "Latencies of lists are taken over one connection; plans: [performance/explain.md](performance/explain.md).",
+            "Latencies of lists are taken over one connection; plans: "
+            "[performance/explain.md](performance/explain.md).",
             "",
             "Embeddings are computed from texts, tokens included, beside ONNX Runtime from Python with the same graph, "
             "tokens and threads; PyTorch is left out, being larger than all the rest together. Searches run over "
