@@ -230,6 +230,11 @@ overload: doctor $(VENV)/.runtime .tools/bin/k6 release ## Ask for ten times of 
 soak: doctor $(VENV)/.runtime .tools/bin/k6 release ## Run ordinary use for an hour (DURATION=5m for less)
 	@PATH="$(CURDIR)/$(BIN):$$PATH" DOCKET=$(TARGET)/release/docket loadtest/run.sh soak
 
+.PHONY: capacity
+capacity: doctor $(VENV)/.runtime $(VENV)/.dev .tools/bin/k6 release ## Find the rate at which objectives are missed, and what saturates; curves and flame graph in docs/performance (perf for the latter)
+	@$(BIN)/python -m bench.capacity \
+	  --chart docs/performance/capacity.svg --flame docs/performance/flame.svg
+
 # Parts of the targets above.
 .PHONY: check-format test-rust test-python
 check-format: $(VENV)/.dev

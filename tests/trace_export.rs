@@ -40,7 +40,7 @@ fn a_dead_collector_has_no_effect_and_a_living_one_gets_the_callers_trace() {
         ("DOCKET_TELEMETRY__LOG_FILTER".to_owned(), "info,opentelemetry=off,docket::access=off".to_owned()),
     ];
     let config = load(&Sources { environment, ..Sources::default() }).unwrap().config;
-    let guard = telemetry::init(&config.telemetry).unwrap();
+    let guard = telemetry::init(&config).unwrap();
     let runtime = tokio::runtime::Runtime::new().unwrap();
     let ask = async |server: &Server| server.get("/v1/hello", &[("traceparent", TRACEPARENT)]).await;
     let collector = runtime.block_on(async {

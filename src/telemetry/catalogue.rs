@@ -35,7 +35,7 @@ const TRACES: &str = "\n## Traces\n\n\
     generative AI; `tests/service.rs` and `tests/service/` hold two whole traces to them.\n\n\
     | span | kind | attributes |\n|---|---|---|\n\
     | `POST /v1/cases` (method and route) | server | `http.request.method`, `http.route`, `url.path`, `url.scheme`, `http.response.status_code`; `error.type` for 5xx alone |\n\
-    | `SELECT cases` (operation and table) | client | `db.system.name`, `db.operation.name`, `db.collection.name` (or `db.stored_procedure.name`, or `db.query.summary` where a statement has several operations); `db.response.status_code` (SQLSTATE) and `error.type` when it failed |\n\
+    | `SELECT cases` (operation and table) | client | `db.system.name`, `db.operation.name`, `db.collection.name` (or `db.stored_procedure.name`, or `db.query.summary` where a statement has several operations), `db.namespace`, `server.address`, `server.port` (the embedded server has no address); `db.response.status_code` (SQLSTATE) and `error.type` when it failed |\n\
     | `POST webhook` | client | `http.request.method`, `server.address`, `server.port`, `url.full` without its path, `http.response.status_code`, `error.type`, `messaging.message.id`, `docket.delivery.outcome` |\n\
     | `publish to NATS` | producer | `messaging.system`, `messaging.message.id`, `messaging.destination.name` |\n\
     | `relay batch`, `job` | consumer | linked to, or below, the requests that caused them |\n\

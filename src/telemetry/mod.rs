@@ -7,6 +7,7 @@ pub mod answers;
 pub mod business;
 pub mod catalogue;
 mod context;
+mod database_spans;
 pub mod deadlines;
 pub mod delivery;
 pub mod dependencies;
@@ -26,6 +27,7 @@ use std::time::Duration;
 
 use opentelemetry::trace::TracerProvider as _;
 use opentelemetry_sdk::trace::SdkTracerProvider;
+use secrecy::ExposeSecret;
 use tracing::{Level, Metadata};
 use tracing_subscriber::filter::{FilterExt, filter_fn};
 use tracing_subscriber::layer::SubscriberExt;
@@ -35,7 +37,7 @@ use tracing_subscriber::{EnvFilter, Layer};
 pub use context::{Identity, RequestContext, SpanId, TRACEPARENT, current, inject_current, scope, within};
 pub use traces::{adopt, link_batch, link_causes, mark_failed, statement_failed};
 
-use crate::config::Telemetry;
+use crate::config::Config;
 
 /// How long the last flush may take.
 const FLUSH_WITHIN: Duration = Duration::from_secs(2);
@@ -78,7 +80,8 @@ impl TelemetryGuard {
 }
 
 /// Sets up logs, traces and metrics of this process. Call it once, outside of an async runtime.
-pub fn init(settings: &Telemetry) -> Result<TelemetryGuard, TelemetryError> {
+pub fn init(config: &Config) -> Result<TelemetryGuard, TelemetryError> {
+    let settings = &config.telemetry;
     metrics::install()?;
     let filter = || EnvFilter::try_new(&settings.log_filter);
     let lines = tracing_subscriber::fmt::layer()
@@ -86,8 +89,9 @@ pub fn init(settings: &Telemetry) -> Result<TelemetryGuard, TelemetryError> {
         .with_ansi(std::io::stderr().is_terminal())
         .with_writer(std::io::stderr)
         .with_filter(filter()?.and(filter_fn(is_event)));
+    let database_url = config.database.url.as_ref().map(ExposeSecret::expose_secret);
     let provider = match settings.otlp_endpoint.as_deref() {
-        Some(endpoint) => Some(traces::provider(settings, endpoint)?),
+        Some(endpoint) => Some(traces::provider(settings, endpoint, database_url)?),
         None => None,
     };
     let spans = match &provider {

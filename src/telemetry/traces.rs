@@ -10,6 +10,7 @@ use opentelemetry_sdk::trace::{BatchConfigBuilder, BatchSpanProcessor, Sampler, 
 use tracing_opentelemetry::OpenTelemetrySpanExt;
 
 use super::context::SpanId;
+use super::database_spans::{WithDestination, destination};
 use crate::config::Telemetry;
 
 /// Links of one span; the specification's own default, beyond which the exporter drops them.
@@ -21,6 +22,7 @@ const QUEUE_SPANS: usize = 4_096;
 pub(super) fn provider(
     settings: &Telemetry,
     endpoint: &str,
+    database_url: Option<&str>,
 ) -> Result<SdkTracerProvider, opentelemetry_otlp::ExporterBuildError> {
     let exporter = SpanExporter::builder()
         .with_http()
@@ -28,6 +30,7 @@ pub(super) fn provider(
         .with_endpoint(format!("{}/v1/traces", endpoint.trim_end_matches('/')))
         .with_timeout(Duration::from_millis(settings.export_timeout_ms))
         .build()?;
+    let exporter = WithDestination { inner: exporter, destination: destination(database_url) };
     let batches =
         BatchConfigBuilder::default().with_max_queue_size(QUEUE_SPANS).with_scheduled_delay(Duration::from_secs(1));
     let resource = Resource::builder()

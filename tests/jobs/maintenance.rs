@@ -93,6 +93,57 @@ async fn old_lines_of_every_tenants_delivery_log_go_and_younger_ones_stay() {
     assert_eq!(left, 7);
 }
 
+/// What each purge reads when nothing is old enough, of a table that holds a thousand rows that will be.
+#[tokio::test]
+async fn a_purge_reads_what_is_old_and_nothing_else() {
+    let bench = Bench::new().await;
+    let owner = bench.owner().await;
+    for rows in [
+        "docket.idempotency_keys (tenant_id, principal_id, key, fingerprint, status, body, created_at, expires_at)
+         SELECT gen_random_uuid(), gen_random_uuid(), n::text, decode(repeat('00', 32), 'hex'), 200, '', now(), now()",
+        "docket.finished_jobs (tenant_id, id, kind, state, payload, priority, attempt, lease_token, requested_by,
+                               created_at, finished_at)
+         SELECT gen_random_uuid(), gen_random_uuid(), 'probe', 'succeeded', '{}', 3, 1, 1, gen_random_uuid(), now(), now()",
+        "docket.delivery_attempts (tenant_id, destination_id, id, event_id, event_type, attempt, outcome, duration_ms,
+                                   attempted_at)
+         SELECT gen_random_uuid(), gen_random_uuid(), gen_random_uuid(), gen_random_uuid(), 'docket.case.created', 1,
+                'delivered', 3, now()",
+        "docket.answers (tenant_id, id, principal_id, fingerprint, state, lease_until, question, created_at)
+         SELECT (SELECT min(id::text)::uuid FROM docket.tenants), gen_random_uuid(), gen_random_uuid(),
+                decode(repeat('00', 32), 'hex'), 'failed', now(), 'why?', now()",
+        "docket.model_calls (tenant_id, id, principal_id, purpose, month, state, reserved_nanos, created_at, expires_at)
+         SELECT gen_random_uuid(), gen_random_uuid(), gen_random_uuid(), 'answer', '2026-11-01', 'reserved', 1, now(),
+                now() + interval '1 hour'",
+    ] {
+        sqlx::query(sqlx::AssertSqlSafe(format!("INSERT INTO {rows} FROM generate_series(1, 1000) n")))
+            .execute(&owner)
+            .await
+            .unwrap();
+    }
+    sqlx::query("ANALYZE").execute(&owner).await.unwrap();
+    let mut look = bench.pool.begin().await.unwrap();
+    for (purge, table) in [
+        ("purge_idempotency_keys(100)", "idempotency_keys"),
+        ("purge_finished_jobs(interval '7 days', interval '90 days', 100)", "finished_jobs"),
+        ("purge_delivery_attempts(interval '30 days', 100)", "delivery_attempts"),
+        ("purge_answers(interval '30 days', 100)", "answers"),
+        ("settle_lost_model_calls(100)", "model_calls"),
+    ] {
+        let gone: i64 = sqlx::query_scalar(sqlx::AssertSqlSafe(format!("SELECT docket.{purge}")))
+            .fetch_one(&mut *look)
+            .await
+            .unwrap();
+        let read: i64 =
+            sqlx::query_scalar("SELECT seq_tup_read + idx_tup_fetch FROM pg_stat_xact_user_tables WHERE relname = $1")
+                .bind(table)
+                .fetch_one(&mut *look)
+                .await
+                .unwrap();
+        // The planner looks at the ends of an index.
+        assert!(gone == 0 && read < 10, "{purge} removed {gone} and read {read}");
+    }
+}
+
 #[tokio::test]
 async fn a_tenants_trail_is_sealed_and_stored_bytes_are_swept() {
     let bench = Bench::new().await;

@@ -34,7 +34,7 @@ pub fn is_request(span: &Span, method: &str, route: &str, path: &str, answer: u1
 pub fn is_statement(span: &Span, operation: &str, table: &str, error: &str) {
     is(span, &format!("{operation} {table}"), CLIENT, error);
     has(span, &[("db.system.name", "postgresql"), ("db.operation.name", operation), ("db.collection.name", table)]);
-    has(span, &[("db.response.status_code", error)]);
+    has(span, &[("db.response.status_code", error), ("db.namespace", "docket")]);
 }
 
 /// A post to an endpoint, whose path is nobody else's business.

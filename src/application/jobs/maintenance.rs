@@ -17,8 +17,9 @@ use crate::application::ports::housekeeping::Housekeeping;
 use crate::application::ports::{AuditStore, BlobStore, Clock, EvidenceIndex, Signer, StoreError};
 use crate::telemetry::delivery;
 
-/// Rows that one statement removes: few enough to be done within a moment.
-const BATCH: u32 = 5_000;
+/// Rows that one statement removes: few enough to be done within a moment, because versions of rows that others replace
+/// meanwhile can be cleared away only after it.
+const BATCH: u32 = 1_000;
 /// Who may run maintenance of the platform by hand.
 const OPERATORS: Roles = Roles::of(&[Role::Operator]);
 

@@ -172,7 +172,7 @@ where
     F: Future<Output = Result<(), Failure>>,
 {
     let loaded = load(sources)?;
-    let guard = telemetry::init(&loaded.config.telemetry).map_err(|error| Failure::new(error.to_string()))?;
+    let guard = telemetry::init(&loaded.config).map_err(|error| Failure::new(error.to_string()))?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
     let outcome = match runtime {
         Ok(runtime) => {
