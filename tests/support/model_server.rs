@@ -34,7 +34,7 @@ pub struct Asked {
     pub body: Value,
 }
 
-type Chooser = dyn Fn(usize) -> Vec<Act> + Send + Sync;
+type Chooser = dyn Fn(usize, &Asked) -> Vec<Act> + Send + Sync;
 
 /// The server; it lives as long as the runtime of the test.
 #[derive(Clone)]
@@ -54,6 +54,11 @@ impl ModelServer {
 
     /// A server that chooses the script by the number of the request, from 0.
     pub async fn choosing(script: impl Fn(usize) -> Vec<Act> + Send + Sync + 'static) -> Self {
+        Self::hearing(move |number, _| script(number)).await
+    }
+
+    /// A server that chooses the script by the number of the request, from 0, and by what it says.
+    pub async fn hearing(script: impl Fn(usize, &Asked) -> Vec<Act> + Send + Sync + 'static) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let server = Self {
             address: listener.local_addr().unwrap(),
@@ -111,10 +116,10 @@ impl ModelServer {
         while let Some(asked) = read_request(&mut stream, &mut buffer).await {
             let number = {
                 let mut log = self.asked.lock();
-                log.push(asked);
+                log.push(asked.clone());
                 log.len() - 1
             };
-            for act in (self.script)(number) {
+            for act in (self.script)(number, &asked) {
                 let goes_on = match act {
                     Act::Send(bytes) => stream.write_all(&bytes).await.is_ok(),
                     Act::Drip(bytes) => drip(&mut stream, &bytes).await,

@@ -4,9 +4,10 @@
 use std::collections::{HashMap, HashSet};
 use std::ops::Range;
 
-use super::question::{Form, speaks_to_programs, states_something};
+use super::question::{Form, states_something};
 use super::relative::asked_of_it;
 use super::sentences::sentences;
+use super::to_programs::speaks_to_programs;
 use super::words::content_words;
 
 /// Sentences that are compared by meaning at most.

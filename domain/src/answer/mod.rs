@@ -7,6 +7,7 @@ pub mod question;
 mod relative;
 pub mod sentences;
 pub mod support;
+mod to_programs;
 pub mod words;
 
 pub use check::{Checked, CheckedSentence, Citation, check};

@@ -1,6 +1,7 @@
 //! What a question asks for, as far as its form tells: a line that cannot be an answer of that form is none, however alike
 //! the words are.
 
+use super::to_programs::speaks_to_programs;
 use super::words::{content_words, numbers};
 
 /// Words that count as a number in a line.
@@ -87,23 +88,6 @@ const MEASURES: &[&str] = &[
 const EXTENTS: &[&str] = &[
     "many", "much", "long", "often", "soon", "far", "old", "high", "large", "big", "quickly", "fast", "late", "early",
 ];
-/// Phrases by which a text speaks to a program instead of its reader. Such a line is never quoted as an answer.
-const TO_PROGRAMS: &[&str] = &[
-    "assistant",
-    "language model",
-    "system prompt",
-    "api key",
-    "previous instructions",
-    "ignore all",
-    "ignore any",
-    "ignore the",
-    "all instructions",
-    "chatbot",
-    "as an ai",
-    "the tool `",
-    "ai system",
-];
-
 /// Digits of the shortest telephone number.
 const TELEPHONE_DIGITS: usize = 3;
 
@@ -205,12 +189,6 @@ impl Form {
         let past_figure = self.past && (self.number.is_some() || self.time) && !names(line) && !names(title);
         self.years.is_empty() || !(other_years || past_figure)
     }
-}
-
-/// Whether a line speaks to a program instead of its reader.
-pub fn speaks_to_programs(line: &str) -> bool {
-    let lower = line.to_lowercase();
-    TO_PROGRAMS.iter().any(|phrase| lower.contains(phrase))
 }
 
 /// Words that begin with a capital letter.
