@@ -22,6 +22,8 @@ mod model_brownout;
 #[path = "../support/model_server.rs"]
 mod model_server;
 mod one_case;
+mod plugin_injections;
+mod poisoned;
 #[path = "../support/receiver.rs"]
 mod receiver;
 mod relay_order;

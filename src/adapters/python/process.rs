@@ -21,6 +21,9 @@ use super::noise::log_lines;
 use crate::telemetry::plugins::PLUGIN_EVENTS;
 use crate::telemetry::{self, RequestContext};
 
+/// How long an answer may still be on its way when the worker that sent it has ended.
+const LAST_WORDS: Duration = Duration::from_millis(100);
+
 /// How a worker is started.
 #[derive(Debug, Clone)]
 pub(super) struct Launch {
@@ -136,9 +139,14 @@ impl Worker {
         frame.send(&mut self.writer).await
     }
 
-    /// The next answer; none when the worker went away.
+    /// The next answer; none when the worker went away. Its own end counts: copies of it that a plugin made and left behind
+    /// may keep the connection open.
     pub(super) async fn reply(&mut self) -> Option<Result<Reply, FrameError>> {
-        self.replies.recv().await
+        tokio::select! {
+            biased;
+            reply = self.replies.recv() => reply,
+            _ = self.child.wait() => tokio::time::timeout(LAST_WORDS, self.replies.recv()).await.ok().flatten(),
+        }
     }
 
     /// Waits for its end; how it ended, in words.
@@ -221,4 +229,66 @@ fn log(record: &Value, current: &CurrentCall) {
         "INFO" => tracing::info!(logger, "{message}"),
         _ => tracing::debug!(logger, "{message}"),
     });
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use proptest::prelude::*;
+    use tokio::io::AsyncWriteExt;
+
+    use super::*;
+
+    fn word() -> impl Strategy<Value = String> {
+        let known =
+            ["kind", "result", "log", "count", "event", "amount", "level", "ERROR", "error", "ready", "message"];
+        prop_oneof![3 => proptest::sample::select(&known[..]).prop_map(str::to_owned), 1 => "\\PC{0,6}"]
+    }
+
+    fn header() -> impl Strategy<Value = String> {
+        let leaf = prop_oneof![
+            Just(Value::Null),
+            any::<bool>().prop_map(Value::from),
+            any::<i64>().prop_map(Value::from),
+            word().prop_map(Value::from),
+        ];
+        let json = leaf.prop_recursive(3, 20, 5, |inner| {
+            let object = prop::collection::btree_map(word(), inner.clone(), 0..5);
+            prop_oneof![
+                prop::collection::vec(inner, 0..4).prop_map(Value::from),
+                object.prop_map(|members| Value::Object(members.into_iter().collect())),
+            ]
+        });
+        prop_oneof![6 => json.prop_map(|json| json.to_string()), 1 => "\\PC{0,20}"]
+    }
+
+    proptest! {
+        #[test]
+        fn whatever_a_worker_sends_is_passed_on_until_it_is_no_frame_any_more(
+            headers in prop::collection::vec(header(), 0..8), noise in prop::collection::vec(any::<u8>(), 0..60)
+        ) {
+            let mut bytes = Vec::new();
+            for header in headers {
+                Frame { header, payload: Bytes::from_static(b"x") }.write(&mut bytes).unwrap();
+            }
+            bytes.extend_from_slice(&noise);
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+            let passed_on = runtime.block_on(async move {
+                let (mut theirs, ours) = UnixStream::pair().unwrap();
+                let (sender, mut replies) = mpsc::channel(1);
+                let reading = read_frames(ours.into_split().0, sender, CurrentCall::default());
+                let writing = async move { drop(theirs.write_all(&bytes).await) };
+                let listening = async move {
+                    let mut passed_on = Vec::new();
+                    while let Some(reply) = replies.recv().await {
+                        passed_on.push(reply.map(|reply| drop(super::super::slot::read(reply))).is_ok());
+                    }
+                    passed_on
+                };
+                tokio::join!(reading, writing, listening).2
+            });
+            let (last, before) = passed_on.split_last().unwrap();
+            prop_assert!(!last && before.iter().all(|good| *good), "{passed_on:?}");
+        }
+    }
 }

@@ -157,7 +157,8 @@ async fn one(worker: &mut Worker, waiting: &Waiting) -> (Result<PluginAnswer, Pl
     }
 }
 
-fn read(reply: Reply) -> Result<PluginAnswer, PluginError> {
+/// What an answer says, whatever a worker wrote into it.
+pub(super) fn read(reply: Reply) -> Result<PluginAnswer, PluginError> {
     let Reply { mut header, payload } = reply;
     let text = |member: &str| header[member].as_str().unwrap_or_default().to_owned();
     match header["kind"].as_str() {

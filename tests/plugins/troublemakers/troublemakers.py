@@ -3,9 +3,12 @@
 import ctypes
 import logging
 import os
+import signal
 import sys
+import threading
 import time
 from collections.abc import Callable, Mapping
+from functools import partial
 
 from docket_plugins import count, current_call
 
@@ -59,6 +62,49 @@ def _fork_and_stay() -> None:
         time.sleep(600)
 
 
+def _abort() -> None:
+    os.abort()
+
+
+def _kill() -> None:
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def _freeze() -> None:
+    os.kill(os.getpid(), signal.SIGSTOP)
+
+
+def _deadlock() -> None:
+    lock = threading.Lock()
+    lock.acquire()
+    lock.acquire()
+
+
+def _flood(megabytes: int) -> None:
+    line = b"flood " * 170 + b"\n"
+    block = line * (1024 * 1024 // len(line))
+    with os.fdopen(os.dup(1), "wb") as out:
+        for _ in range(megabytes):
+            out.write(block)
+
+
+def _close_all() -> None:
+    os.closerange(3, 1024)
+
+
+def _scribble() -> None:
+    # Whatever is open, the connection to the service among it.
+    for descriptor in range(3, 64):
+        try:
+            os.write(descriptor, b"\xff" * 64)
+        except OSError:
+            continue
+
+
+def _recurse() -> None:
+    _recurse()
+
+
 def _log() -> None:
     logging.getLogger("trouble").warning("hello from %s", "within")
     count("greetings", 2)
@@ -75,6 +121,15 @@ DEEDS: Mapping[str, Callable[[], None]] = {
     "noise": _noise,
     "fork": _fork,
     "fork_and_stay": _fork_and_stay,
+    "abort": _abort,
+    "kill": _kill,
+    "freeze": _freeze,
+    "deadlock": _deadlock,
+    "flood": partial(_flood, 1024),
+    "flood_little": partial(_flood, 32),
+    "close_all": _close_all,
+    "scribble": _scribble,
+    "recurse": _recurse,
     "log": _log,
 }
 
@@ -90,6 +145,8 @@ class Trouble:
         if deed is not None:
             deed()
         size = int(str(record.get("size", 0)))
+        if "unanswerable" in record:
+            return {"answer": object()}
         return {"pid": os.getpid(), "traceparent": current_call().traceparent, "text": "x" * size}
 
     def self_test(self) -> None:
