@@ -145,7 +145,43 @@ mod tests {
 
     use super::*;
 
+    /// Notes the largest piece of memory that is offered to it.
+    struct Measured<'a> {
+        bytes: &'a [u8],
+        largest: usize,
+    }
+
+    impl Read for Measured<'_> {
+        fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+            self.largest = self.largest.max(into.len());
+            self.bytes.read(into)
+        }
+    }
+
+    fn length() -> impl Strategy<Value = u32> {
+        prop_oneof![6 => 0_u32..700, 1 => any::<u32>(), 1 => Just(FRAME_MAX as u32), 1 => Just(HEADER_MAX as u32)]
+    }
+
     proptest! {
+        #[test]
+        fn any_bytes_are_judged_alike_with_and_without_blocking_and_cost_no_more_than_was_sent(
+            total in length(), header in length(), rest in prop::collection::vec(any::<u8>(), 0..700)
+        ) {
+            let bytes = [&total.to_be_bytes()[..], &header.to_be_bytes(), &rest].concat();
+            let mut measured = Measured { bytes: &bytes, largest: 0 };
+            let read = Frame::read(&mut measured);
+            prop_assert!(measured.largest <= STEP, "{} bytes at once for {} that were sent", measured.largest, bytes.len());
+            let mut left = bytes.as_slice();
+            let received = futures::executor::block_on(Frame::receive(&mut left));
+            prop_assert_eq!(format!("{read:?}"), format!("{received:?}"));
+            if let Ok(frame) = read {
+                prop_assert_eq!(measured.bytes, left);
+                let mut again = Vec::new();
+                frame.write(&mut again).unwrap();
+                prop_assert_eq!(&again[..], &bytes[..again.len()]);
+            }
+        }
+
         #[test]
         fn frames_survive_the_way_and_any_bytes_are_judged_without_panic(
             header in "\\PC{0,200}", payload in prop::collection::vec(any::<u8>(), 0..500),
