@@ -154,7 +154,7 @@ mod tests {
     impl Read for Measured<'_> {
         fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
             self.largest = self.largest.max(into.len());
-            self.bytes.read(into)
+            Read::read(&mut self.bytes, into)
         }
     }
 

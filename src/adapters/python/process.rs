@@ -240,9 +240,9 @@ mod tests {
     use super::*;
 
     fn word() -> impl Strategy<Value = String> {
-        let known =
-            ["kind", "result", "log", "count", "event", "amount", "level", "ERROR", "error", "ready", "message"];
-        prop_oneof![3 => proptest::sample::select(&known[..]).prop_map(str::to_owned), 1 => "\\PC{0,6}"]
+        const KNOWN: &[&str] =
+            &["kind", "result", "log", "count", "event", "amount", "level", "ERROR", "error", "ready", "message"];
+        prop_oneof![3 => proptest::sample::select(KNOWN).prop_map(str::to_owned), 1 => "\\PC{0,6}"]
     }
 
     fn header() -> impl Strategy<Value = String> {

@@ -44,9 +44,9 @@ impl Door {
         id.filter(|_| status == 201).ok_or_else(|| format!("{name} was answered {status}: {text}"))
     }
 
-    /// What a search finds.
-    pub async fn search(&self, key: &str, query: &str, fusion: &str) -> Vec<Value> {
-        let body = json!({"query": query, "limit": 8, "fusion": fusion});
+    /// What a search finds, so many passages at most.
+    pub async fn search(&self, key: &str, query: &str, fusion: &str, limit: usize) -> Vec<Value> {
+        let body = json!({"query": query, "limit": limit, "fusion": fusion});
         let request = self.http.post(format!("{}/v1/search", self.url)).bearer_auth(key).json(&body);
         let answer: Value = request.send().await.unwrap().json().await.unwrap();
         answer["hits"].as_array().unwrap_or_else(|| panic!("{answer}")).clone()

@@ -16,6 +16,9 @@ use crate::model_server::ModelServer;
 use crate::support::report::{Findings, bounded, count};
 use crate::support::stage::Stage;
 
+/// Passages that a model gets (`answers.passages`).
+const PASSAGES: usize = 8;
+
 /// Who asks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Asker {
@@ -73,7 +76,7 @@ impl<'a> Judge<'a> {
     /// Asks the offline model and the provider, and judges both answers; `about` is the document that wants to be obeyed.
     pub async fn hear(&mut self, asker: Asker, question: &str, about: Option<&Poisoned>, streaming: bool) {
         let key = &self.stage.tenants[asker.tenant].keys[&asker.role];
-        let found = self.doors[0].search(key, question, "convex").await;
+        let found = self.doors[0].search(key, question, "convex", PASSAGES).await;
         let found: HashSet<String> = found.iter().map(|hit| hit["chunk_id"].as_str().unwrap().to_owned()).collect();
         let before = self.provider.asked().len();
         for (place, door) in self.doors.iter().enumerate() {

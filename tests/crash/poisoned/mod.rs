@@ -178,7 +178,7 @@ async fn wait_until_read(stage: &Stage, doors: &[Door], poisoned: &[Poisoned]) {
         for one in poisoned {
             let key = &stage.tenants[0].keys[&Role::Reporter];
             let about = |hit: &Value| hit["text"].as_str().is_some_and(|text| text.contains(&one.topic));
-            while door.search(key, &one.topic, "keywords").await.iter().filter(|hit| about(hit)).count() < 2 {
+            while door.search(key, &one.topic, "keywords", 50).await.iter().filter(|hit| about(hit)).count() < 2 {
                 assert!(began.elapsed() < PATIENCE, "{} is not found", one.topic);
                 tokio::time::sleep(Duration::from_millis(50)).await;
             }
