@@ -159,7 +159,8 @@ mod tests {
     }
 
     fn length() -> impl Strategy<Value = u32> {
-        prop_oneof![6 => 0_u32..700, 1 => any::<u32>(), 1 => Just(FRAME_MAX as u32), 1 => Just(HEADER_MAX as u32)]
+        let wide = |length: usize| u32::try_from(length).unwrap();
+        prop_oneof![6 => 0_u32..700, 1 => any::<u32>(), 1 => Just(FRAME_MAX).prop_map(wide), 1 => Just(HEADER_MAX).prop_map(wide)]
     }
 
     proptest! {
