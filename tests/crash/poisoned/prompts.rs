@@ -67,7 +67,7 @@ impl Prompt {
         }
         let question = rest.strip_prefix(&format!("<question {code}>\n"));
         let question = question.and_then(|rest| rest.strip_suffix(&format!("\n</question {code}>")));
-        read.question = question.ok_or_else(|| format!("outside of all marks: {rest:?}"))?.to_owned();
+        question.ok_or_else(|| format!("outside of all marks: {rest:?}"))?.clone_into(&mut read.question);
         for text in read.passages.iter().chain(&read.titles).chain([&read.question]) {
             if let Some(mark) = mark_in(text) {
                 return Err(format!("a text holds what a model may take for a mark: {mark:?}"));
