@@ -38,6 +38,7 @@ use crate::application::cases::import_cases::ImportCases;
 use crate::application::cases::{Calendars, CaseWriting};
 use crate::application::events::wakeups::Wakeups;
 use crate::application::jobs::Registry;
+use crate::application::models::PrefixCache;
 use crate::application::ports::health::HealthProbe;
 use crate::application::ports::{
     AuditStore, BlobStore, BulkStore, CaseReader, Clock, EventSink, EvidenceIndex, JobStore, Signer,
@@ -83,6 +84,7 @@ pub struct Parts {
     embedding: Arc<OnceLock<Arc<OnnxEmbedder>>>,
     words: Words,
     plugin_pool: Arc<OnceLock<Arc<PluginPool>>>,
+    prefixes: Arc<OnceLock<PrefixCache>>,
 }
 
 impl Parts {
@@ -93,10 +95,24 @@ impl Parts {
         let clock = Arc::new(SystemClock::new());
         let calendars = Calendars::new(Arc::new(PgCalendarStore::new(pool.clone())), CALENDAR_AGE);
         let (wakeups, embedding) = (Wakeups::default(), Arc::default());
-        let (words, plugin_pool) = (Words::default(), Arc::default());
+        let (words, plugin_pool, prefixes) = (Words::default(), Arc::default(), Arc::default());
         let (sinks, lookup) = (Vec::new(), GuardedResolver::system_lookup());
         let channel = PgWakeupChannel::new(pool.clone(), clock.new_id());
-        Self { pool, lane, clock, cases, calendars, wakeups, sinks, lookup, channel, embedding, words, plugin_pool }
+        Self {
+            pool,
+            lane,
+            clock,
+            cases,
+            calendars,
+            wakeups,
+            sinks,
+            lookup,
+            channel,
+            embedding,
+            words,
+            plugin_pool,
+            prefixes,
+        }
     }
 
     /// The one way to write cases.

@@ -40,12 +40,15 @@ MODELS = Dashboard(
             ),
             Panel(
                 "Tokens",
-                "A second, by model and kind; what they cost stands in the ledger.",
+                "A second, by model, kind, and use of the provider's cache; what they cost stands in the ledger.",
                 "short",
                 {
                     "{{gen_ai_request_model}} {{gen_ai_token_type}}": (
                         "sum by (gen_ai_request_model, gen_ai_token_type) (rate(gen_ai_client_token_usage_sum[5m]))"
-                    )
+                    ),
+                    "{{gen_ai_request_model}} cache {{cache}}": (
+                        "sum by (gen_ai_request_model, cache) (rate(docket_model_input_tokens_total[5m]))"
+                    ),
                 },
             ),
             Panel(

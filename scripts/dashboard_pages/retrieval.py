@@ -30,9 +30,12 @@ RETRIEVAL = Dashboard(
             ),
             Panel(
                 "Vectors of questions",
-                "Remembered or computed.",
+                "Remembered or computed; beginnings of prompts, too, where providers are asked.",
                 "ops",
-                {"{{outcome}}": "sum by (outcome) (rate(docket_embedding_cache_total[5m]))"},
+                {
+                    "{{outcome}}": "sum by (outcome) (rate(docket_embedding_cache_total[5m]))",
+                    "prompt {{outcome}}": "sum by (outcome) (rate(docket_prompt_prefix_cache_total[5m]))",
+                },
             ),
         ],
         "Searches": [

@@ -26,6 +26,7 @@ impl Parts {
         Ok(Answering {
             passages,
             models: Arc::new(models),
+            prefixes: self.prefixes(config),
             prices: Arc::new(prices),
             answers: Arc::new(PgAnswerStore::new(self.pool.clone())),
             ledger: Arc::new(PgUsageLedger::new(self.pool.clone())),

@@ -11,11 +11,18 @@ use secrecy::SecretString;
 use super::Parts;
 use crate::adapters::http_client::models::{AnthropicModel, Dialect, Endpoint, OpenAiModel, Timeouts};
 use crate::adapters::system::SystemRandomness;
-use crate::application::models::{ChainSettings, ModelChain};
+use crate::application::models::{ChainSettings, ModelChain, PrefixCache};
 use crate::application::ports::LanguageModel;
 use crate::config::Config;
 
 impl Parts {
+    /// How prompts began, remembered once in a process; nothing where no model reads prompts.
+    pub(super) fn prefixes(&self, config: &Config) -> PrefixCache {
+        let reads = config.models.chain.iter().any(|name| name != "offline");
+        let bytes = if reads { config.models.prefix_cache_mb.saturating_mul(1024 * 1024) } else { 0 };
+        self.prefixes.get_or_init(|| PrefixCache::new(bytes)).clone()
+    }
+
     /// The chain of models and what they cost. `offline` is the model of this program, which costs nothing.
     pub fn models(
         &self,
@@ -23,7 +30,9 @@ impl Parts {
         offline: &Arc<dyn LanguageModel>,
     ) -> anyhow::Result<(ModelChain, PriceTable)> {
         let section = &config.models;
-        let models: anyhow::Result<Vec<_>> = section.chain.iter().map(|name| provider(config, name, offline)).collect();
+        let prefixes = self.prefixes(config);
+        let models: anyhow::Result<Vec<_>> =
+            section.chain.iter().map(|name| provider(config, name, offline, &prefixes)).collect();
         let default = ChainSettings::default();
         let settings = ChainSettings { retry: RetryPolicy { max_attempts: section.max_attempts, ..default.retry } };
         let chain = ModelChain::new(models?, settings, self.clock.clone(), Arc::new(SystemRandomness));
@@ -35,7 +44,12 @@ impl Parts {
     }
 }
 
-fn provider(config: &Config, name: &str, offline: &Arc<dyn LanguageModel>) -> anyhow::Result<Arc<dyn LanguageModel>> {
+fn provider(
+    config: &Config,
+    name: &str,
+    offline: &Arc<dyn LanguageModel>,
+    prefixes: &PrefixCache,
+) -> anyhow::Result<Arc<dyn LanguageModel>> {
     let section = &config.models;
     let millis = Duration::from_millis;
     let timeouts = Timeouts {
@@ -56,17 +70,17 @@ fn provider(config: &Config, name: &str, offline: &Arc<dyn LanguageModel>) -> an
         "openai" => {
             let one = &section.openai;
             let endpoint = endpoint(&one.base_url, &one.api_key, &one.model);
-            Arc::new(OpenAiModel::new(endpoint, Dialect::OpenAi).with_context(about)?)
+            Arc::new(OpenAiModel::new(endpoint, Dialect::OpenAi).with_context(about)?.remembering(prefixes.clone()))
         }
         "anthropic" => {
             let one = &section.anthropic;
             let endpoint = endpoint(&one.base_url, &one.api_key, &one.model);
-            Arc::new(AnthropicModel::new(endpoint).with_context(about)?)
+            Arc::new(AnthropicModel::new(endpoint).with_context(about)?.remembering(prefixes.clone()))
         }
         "compatible" => {
             let one = &section.compatible;
             let endpoint = endpoint(&one.base_url, &one.api_key, &one.model);
-            Arc::new(OpenAiModel::new(endpoint, Dialect::Compatible).with_context(about)?)
+            Arc::new(OpenAiModel::new(endpoint, Dialect::Compatible).with_context(about)?.remembering(prefixes.clone()))
         }
         _ => offline.clone(),
     })

@@ -80,6 +80,7 @@ impl Parts {
         let follower = FollowPassages {
             feed: self.keyword_feed(),
             index: self.words.index.clone() as Arc<dyn KeywordIndex>,
+            prefixes: self.prefixes(config),
             poll: Duration::from_millis(config.embedding.keyword_poll_ms),
             ready: self.words.ready.clone(),
         };

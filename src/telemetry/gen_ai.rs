@@ -53,6 +53,8 @@ pub const OPERATION_DURATION: &str = "gen_ai_client_operation_duration_seconds";
 pub const TIME_TO_FIRST_CHUNK: &str = "gen_ai_client_operation_time_to_first_chunk_seconds";
 /// `gen_ai.client.token.usage`.
 pub const TOKEN_USAGE: &str = "gen_ai_client_token_usage";
+/// Input tokens, by what the provider's own cache of prompts had to do with them.
+pub const INPUT_TOKENS: &str = "docket_model_input_tokens_total";
 /// Calls that were made once more.
 pub const RETRIES: &str = "docket_model_retries_total";
 /// Answers that another provider than the first gave.
@@ -106,6 +108,13 @@ pub const METRICS: &[Metric] = &[
         unit: Unit::Count,
         help: "Tokens of a call to a model, input (cached ones included) and output.",
         labels: &["gen_ai_operation_name", "gen_ai_provider_name", "gen_ai_request_model", "gen_ai_token_type"],
+    },
+    Metric {
+        name: INPUT_TOKENS,
+        kind: Kind::Counter,
+        unit: Unit::Count,
+        help: "Input tokens as the provider counted them: read from its own cache of prompts, written to it, or read anew (none).",
+        labels: &["gen_ai_provider_name", "gen_ai_request_model", "cache"],
     },
     Metric {
         name: RETRIES,
@@ -216,6 +225,17 @@ impl Asked {
         span.record(USAGE_CACHE_CREATION, usage.cache_write_tokens);
         span.record(USAGE_OUTPUT_TOKENS, usage.output_tokens);
         span.record("docket.usage.estimated", estimated);
+        let by_cache =
+            [("read", usage.cache_read_tokens), ("written", usage.cache_write_tokens), ("none", usage.input_tokens)];
+        for (cache, tokens) in by_cache.into_iter().filter(|(_, tokens)| *tokens > 0) {
+            metrics::counter!(
+                INPUT_TOKENS,
+                "gen_ai_provider_name" => self.provider.clone(),
+                "gen_ai_request_model" => self.model.clone(),
+                "cache" => cache,
+            )
+            .increment(tokens);
+        }
         for (kind, tokens) in [("input", input), ("output", usage.output_tokens)] {
             #[allow(clippy::cast_precision_loss, reason = "a histogram")]
             metrics::histogram!(

@@ -7,6 +7,8 @@ mod database_support;
 mod frozen_clock;
 #[path = "../support/issuer.rs"]
 mod issuer;
+#[path = "../support/model_server.rs"]
+mod model_server;
 #[path = "../support/receiver.rs"]
 mod receiver;
 #[path = "../support/s3_server.rs"]
@@ -40,6 +42,7 @@ mod notes_and_links;
 mod oidc;
 mod on_behalf;
 mod preconditions;
+mod prompts;
 mod rate_limits;
 mod replicas;
 mod roles;

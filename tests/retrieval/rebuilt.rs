@@ -1,4 +1,4 @@
-//! An index of words that was thrown away and built anew finds what the one before found.
+//! An index of words that was thrown away and built anew finds what the one before found; and what else follows the passages.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -8,9 +8,11 @@ use std::time::{Duration, Instant};
 use docket::adapters::bm25::{Analysis, TantivyIndex};
 use docket::adapters::postgres::keyword_feed::PgKeywordFeed;
 use docket::application::knowledge::follow_passages::FollowPassages;
+use docket::application::models::PrefixCache;
 use docket::application::ports::KeywordIndex;
 use docket::application::ports::case_reader::Viewer;
 use docket::application::ports::keyword_index::KeywordFeed;
+use docket::application::ports::language_model::{GroundingPassage, ModelRequest};
 use docket::application::ports::passage_index::PassageFilter;
 use docket_domain::case::visibility::Sight;
 use docket_domain::ids::{PrincipalId, TenantId};
@@ -47,10 +49,14 @@ const PASSAGES: usize = 12;
 
 /// Follows the table like a process does.
 fn following(feed: &PgKeywordFeed, stop: &CancellationToken) -> Arc<TantivyIndex> {
+    following_with(feed, stop, PrefixCache::default())
+}
+
+fn following_with(feed: &PgKeywordFeed, stop: &CancellationToken, prefixes: PrefixCache) -> Arc<TantivyIndex> {
     let index = Arc::new(TantivyIndex::new(Analysis::DEFAULT));
     let ready = Arc::new(AtomicBool::new(false));
     let feed = Arc::new(feed.clone());
-    let process = FollowPassages { feed, index: index.clone(), poll: Duration::from_millis(20), ready };
+    let process = FollowPassages { feed, index: index.clone(), poll: Duration::from_millis(20), ready, prefixes };
     let stop = stop.clone();
     tokio::spawn(async move { process.run(stop).await });
     index
@@ -144,5 +150,38 @@ async fn an_index_of_words_that_was_thrown_away_is_built_anew_equal_to_the_last_
     // The words of removed passages count for the scores until their segment is merged; what is found is the same.
     let anew = everything(&first, &tenants);
     assert!(passages(&anew) == passages(&changed), "a new one finds other passages than the one that followed");
+    stop.cancel();
+}
+
+#[tokio::test]
+async fn what_is_remembered_of_prompts_is_forgotten_where_passages_come_or_go() {
+    let app = TestApp::start().await;
+    let owner = app.superuser().await;
+    let principals = [0, 1].map(|tenant: usize| app.tenants[tenant].principals[&Role::Supervisor]);
+    let tenants = [tenant_of(&owner, principals[0]).await, tenant_of(&owner, principals[1]).await];
+    let (feed, stop, mut numbers) =
+        (PgKeywordFeed::new(app.pool.clone()), CancellationToken::new(), SplitMix64::new(18));
+    let prefixes = PrefixCache::new(1_000_000);
+    let index = following_with(&feed, &stop, prefixes.clone());
+    let brought = bring(&owner, tenants[0], principals[0], &mut numbers).await;
+    let there = u64::try_from(PASSAGES).unwrap();
+    until("it is followed", || index.passages() == there).await;
+    let questions = tenants.map(|tenant| ModelRequest {
+        tenant_id: TenantId(tenant),
+        instructions: "Answer.".to_owned(),
+        question: "How?".to_owned(),
+        passages: vec![GroundingPassage { number: 1, title: "T".to_owned(), text: "A text.".to_owned() }],
+        max_output_tokens: 10,
+    });
+    for question in &questions {
+        prefixes.prepare(question);
+        assert_eq!(prefixes.prepare(question), Some(true));
+    }
+    // Gone, replaced, new: each makes the follower forget what it knows of that tenant, and of nobody else.
+    sqlx::query("DELETE FROM docket.documents WHERE id = $1").bind(brought).execute(&owner).await.unwrap();
+    until("what went is forgotten", || prefixes.prepare(&questions[0]) == Some(false)).await;
+    bring(&owner, tenants[0], principals[0], &mut numbers).await;
+    until("what came makes it forget", || prefixes.prepare(&questions[0]) == Some(false)).await;
+    assert_eq!(prefixes.prepare(&questions[1]), Some(true), "another tenant's is remembered");
     stop.cancel();
 }

@@ -216,6 +216,7 @@ impl Work {
             passages: grounding(passages),
             max_output_tokens: self.answering.rules.max_output_tokens,
         };
+        self.answering.prefixes.prepare(&request);
         let nanos = cost_at_most(self.answering.models.as_ref(), &self.answering.prices, &request)?;
         let mut account = Account::open(&self.answering, &self.caller, self.id, nanos).await?;
         let asked = tokio::select! {

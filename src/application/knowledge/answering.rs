@@ -10,6 +10,7 @@ use tokio::time::Instant;
 
 use super::answer::AnswerModel;
 use super::passages::FindPassages;
+use crate::application::models::PrefixCache;
 use crate::application::ports::language_model::{LanguageModel, ModelError, ModelRequest, ModelStream};
 use crate::application::ports::{AnswerStore, Clock, UsageLedger};
 
@@ -66,6 +67,8 @@ pub struct Answering {
     pub passages: Arc<dyn FindPassages>,
     /// The models, in the order in which they are tried.
     pub models: Arc<dyn AskModels>,
+    /// How the prompts of earlier questions began.
+    pub prefixes: PrefixCache,
     /// What they cost.
     pub prices: Arc<PriceTable>,
     /// Keeps answers.

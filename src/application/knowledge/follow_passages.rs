@@ -1,13 +1,17 @@
-//! Keeps the index of words in step with the store: built when the process starts, then followed by polling.
+//! Keeps the index of words in step with the store: built when the process starts, then followed by polling. Whatever else
+//! this process remembers of passages is forgotten on the way.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use docket_domain::ids::TenantId;
 use tokio_util::sync::CancellationToken;
 
+use crate::application::models::PrefixCache;
 use crate::application::ports::StoreError;
-use crate::application::ports::keyword_index::{Followed, KeywordFeed, KeywordIndex};
+use crate::application::ports::keyword_index::{Followed, KeywordChange, KeywordFeed, KeywordIndex};
 
 /// Passages read at a time.
 const PAGE: u32 = 5_000;
@@ -18,6 +22,8 @@ pub struct FollowPassages {
     pub feed: Arc<dyn KeywordFeed>,
     /// What follows.
     pub index: Arc<dyn KeywordIndex>,
+    /// What is remembered of prompts, and must not outlive the passages in them.
+    pub prefixes: PrefixCache,
     /// Time between two looks.
     pub poll: Duration,
     /// Whether the index has once been complete.
@@ -50,8 +56,12 @@ impl FollowPassages {
             if epoch.replace(page.epoch).is_some_and(|known| known != page.epoch) {
                 tracing::info!("the index of words is built anew");
                 self.index.start_over();
+                self.prefixes.forget_all();
                 *position = Followed::default();
                 continue;
+            }
+            for tenant in tenants(&page.changes) {
+                self.prefixes.forget(tenant);
             }
             let index = self.index.clone();
             if !page.changes.is_empty() {
@@ -66,4 +76,13 @@ impl FollowPassages {
             }
         }
     }
+}
+
+/// Whose passages came or went.
+fn tenants(changes: &[KeywordChange]) -> BTreeSet<TenantId> {
+    let tenant = |change: &KeywordChange| match change {
+        KeywordChange::Remove { tenant_id, .. } => *tenant_id,
+        KeywordChange::Add(entry) => entry.tenant_id,
+    };
+    changes.iter().map(tenant).collect()
 }

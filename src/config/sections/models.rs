@@ -25,6 +25,8 @@ section! {
         total_timeout_ms: u64 = "120000", Rule::Integer { min: 50, max: 3_600_000 };
         /// How often one provider is asked for one answer at most; retries are bounded by a budget, too.
         max_attempts: u32 = "2", Rule::Integer { min: 1, max: 5 };
+        /// Memory for the beginnings of prompts that questions about the same passages share, in MiB, of all tenants. 0: none.
+        prefix_cache_mb: u64 = "16", Rule::Integer { min: 0, max: 1_024 };
         + /// OpenAI.
         openai: OpenAi;
         + /// Anthropic.

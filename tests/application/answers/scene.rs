@@ -11,6 +11,7 @@ use docket::application::knowledge::answer::{Answer, AnswerEvent, AnswerModel};
 use docket::application::knowledge::answer_question::{Answered, Question, answer_question};
 use docket::application::knowledge::answering::{AnswerRules, Answering, AskModels, Asked};
 use docket::application::knowledge::passages::{FindPassages, FoundPassage, PassageQuery};
+use docket::application::models::PrefixCache;
 use docket::application::ports::language_model::{
     LanguageModel, ModelError, ModelEvent, ModelRequest, ModelStream, StopReason,
 };
@@ -164,6 +165,7 @@ pub async fn bench(confidentiality: Confidentiality, budget: u64) -> Bench {
     let answering = Answering {
         passages: Arc::new(OnePassage(confidentiality)),
         models: Arc::new(Alone(model.clone())),
+        prefixes: PrefixCache::new(1_000_000),
         prices: Arc::new(PriceTable::new([("scripted".to_owned(), PRICE)])),
         answers: Arc::new(PgAnswerStore::new(pool.clone())),
         ledger: Arc::new(PgUsageLedger::new(pool.clone())),

@@ -11,7 +11,7 @@ use super::endpoint::{Endpoint, EndpointError};
 use super::faults;
 use super::sse::SseEvent;
 use super::transport::Transport;
-use crate::application::models::prompt::Prompt;
+use crate::application::models::PrefixCache;
 use crate::application::ports::LanguageModel;
 use crate::application::ports::language_model::{ModelError, ModelRequest, ModelStream, StopReason};
 
@@ -22,6 +22,7 @@ const VERSION: &str = "2023-06-01";
 pub struct AnthropicModel {
     transport: Transport,
     endpoint: Endpoint,
+    prefixes: PrefixCache,
 }
 
 impl AnthropicModel {
@@ -30,19 +31,25 @@ impl AnthropicModel {
         let credential = (HeaderName::from_static("x-api-key"), "");
         let version = [(HeaderName::from_static("anthropic-version"), VERSION)];
         let transport = Transport::new(&endpoint, "messages", credential, &version)?;
-        Ok(Self { transport, endpoint })
+        Ok(Self { transport, endpoint, prefixes: PrefixCache::default() })
+    }
+
+    /// The same, with the beginnings of prompts that this process remembers.
+    #[must_use]
+    pub fn remembering(self, prefixes: PrefixCache) -> Self {
+        Self { prefixes, ..self }
     }
 
     fn body(&self, request: &ModelRequest) -> Value {
-        let prompt = Prompt::of(request);
+        let prompt = self.prefixes.prompt(request);
         let cached = json!({"type": "ephemeral"});
         // Two marks: what is the same for every question, and what is the same for every question about these passages.
         json!({
             "model": self.endpoint.model,
             "max_tokens": request.max_output_tokens,
-            "system": [{"type": "text", "text": prompt.system, "cache_control": cached}],
+            "system": [{"type": "text", "text": prompt.prefix.system, "cache_control": cached}],
             "messages": [{"role": "user", "content": [
-                {"type": "text", "text": prompt.passages, "cache_control": cached},
+                {"type": "text", "text": prompt.prefix.passages, "cache_control": cached},
                 {"type": "text", "text": prompt.question},
             ]}],
             "stream": true,
@@ -61,7 +68,7 @@ impl LanguageModel for AnthropicModel {
     }
 
     fn input_tokens_at_most(&self, request: &ModelRequest) -> u64 {
-        Prompt::of(request).tokens_at_most()
+        self.prefixes.prompt(request).tokens_at_most()
     }
 
     async fn stream(&self, request: &ModelRequest) -> Result<ModelStream, ModelError> {

@@ -11,7 +11,7 @@ use super::endpoint::{Endpoint, EndpointError};
 use super::faults;
 use super::sse::SseEvent;
 use super::transport::Transport;
-use crate::application::models::prompt::Prompt;
+use crate::application::models::PrefixCache;
 use crate::application::ports::LanguageModel;
 use crate::application::ports::language_model::{ModelError, ModelRequest, ModelStream, StopReason};
 
@@ -29,17 +29,24 @@ pub struct OpenAiModel {
     transport: Transport,
     endpoint: Endpoint,
     dialect: Dialect,
+    prefixes: PrefixCache,
 }
 
 impl OpenAiModel {
     /// The model at `endpoint`.
     pub fn new(endpoint: Endpoint, dialect: Dialect) -> Result<Self, EndpointError> {
         let transport = Transport::new(&endpoint, "chat/completions", (AUTHORIZATION, "Bearer "), &[])?;
-        Ok(Self { transport, endpoint, dialect })
+        Ok(Self { transport, endpoint, dialect, prefixes: PrefixCache::default() })
+    }
+
+    /// The same, with the beginnings of prompts that this process remembers.
+    #[must_use]
+    pub fn remembering(self, prefixes: PrefixCache) -> Self {
+        Self { prefixes, ..self }
     }
 
     fn body(&self, request: &ModelRequest) -> Value {
-        let prompt = Prompt::of(request);
+        let prompt = self.prefixes.prompt(request);
         let limit = match self.dialect {
             Dialect::OpenAi => "max_completion_tokens",
             Dialect::Compatible => "max_tokens",
@@ -48,8 +55,8 @@ impl OpenAiModel {
         json!({
             "model": self.endpoint.model,
             "messages": [
-                {"role": "system", "content": prompt.system},
-                {"role": "user", "content": format!("{}\n\n{}", prompt.passages, prompt.question)},
+                {"role": "system", "content": prompt.prefix.system},
+                {"role": "user", "content": format!("{}\n\n{}", prompt.prefix.passages, prompt.question)},
             ],
             "stream": true,
             "stream_options": {"include_usage": true},
@@ -69,7 +76,7 @@ impl LanguageModel for OpenAiModel {
     }
 
     fn input_tokens_at_most(&self, request: &ModelRequest) -> u64 {
-        Prompt::of(request).tokens_at_most()
+        self.prefixes.prompt(request).tokens_at_most()
     }
 
     async fn stream(&self, request: &ModelRequest) -> Result<ModelStream, ModelError> {
