@@ -24,7 +24,7 @@ not see everything follow each other. A search that the next cases in order do n
 """
 
 SENT = re.compile(
-    r"execute <unnamed>: (SELECT id, tenant_id.*?)\n\d{4}-\d\d-\d\d [^\n]*DETAIL:  Parameters: ([^\n]*)", re.DOTALL
+    r"execute (\S+): (SELECT id, tenant_id.*?)\n\d{4}-\d\d-\d\d [^\n]*DETAIL:  Parameters: ([^\n]*)", re.DOTALL
 )
 _SCANS = re.compile(r"(Index Only Scan|Index Scan|Bitmap Index Scan)(?: Backward)? (?:using|on) (\w+)|(Seq Scan)")
 
@@ -47,6 +47,8 @@ def write(database: Database, address: str, tenant: Tenant, cases: int) -> None:
 
 
 def _line(kind: str, role: str, plan: str) -> str:
+    # The last plan, where one was asked for twice.
+    plan = re.split(r"Execution Time: [0-9.]+ ms\n(?=.)", plan)[-1]
     scans = _SCANS.findall(plan)
     names = [f"{scan or 'sequential'} {index}".replace("Index Scan", "index").strip() for scan, index, _ in scans]
     dropped = sum(int(count) for count in re.findall(r"Rows Removed by (?:Filter|Index Recheck): (\d+)", plan))
@@ -72,11 +74,19 @@ def _plans(database: Database, key: str, url: str, tenant: Tenant) -> list[str]:
             break
         time.sleep(0.02)
     plans: list[str] = []
-    for statement, parameters in SENT.findall(log.read_bytes()[size:].decode()):
+    for name, statement, parameters in SENT.findall(log.read_bytes()[size:].decode()):
         values = dict(re.findall(r"\$(\d+) = ('(?:[^']|'')*'|NULL)", parameters))
-        filled = re.sub(r"\$(\d+)", lambda match, values=values: values[match[1]], statement)
         setting = f"BEGIN READ ONLY; SET LOCAL docket.tenant = '{tenant.id}';"
-        plans.append(database.run(f"{setting} EXPLAIN (ANALYZE, BUFFERS) {filled}; COMMIT;", user="docket_app"))
+        explain = "EXPLAIN (ANALYZE, BUFFERS)"
+        if name == "<unnamed>":
+            filled = re.sub(r"\$(\d+)", lambda match, values=values: values[match[1]], statement)
+            asked = f"{explain} {filled};"
+        else:
+            # A kept statement has one plan for all values, which is made at the first time.
+            given = ", ".join(values[str(number)] for number in range(1, len(values) + 1))
+            setting += f" SET LOCAL plan_cache_mode = force_generic_plan; PREPARE kept AS {statement};"
+            asked = f"{explain} EXECUTE kept{f'({given})' if given else ''};" * 2
+        plans.append(database.run(f"{setting} {asked} COMMIT; DEALLOCATE ALL;", user="docket_app"))
     if not plans:
         raise RuntimeError(f"the server's log shows no list for {url}")
     return plans

@@ -9,6 +9,9 @@
 //! * words: reading in order is best if many cases hold them, the index of words if few do, and estimates are far off for
 //!   phrases. So a search first looks at the next few thousand cases in order, and asks the index of words only when
 //!   these did not fill the page, which bounds how many it can find unless words crowd in one time.
+//!
+//! Planning takes longer than most lists do. Where the plan to want is the same for all values, it is kept ([`keeps_plan`]); where
+//! it depends on them, it is made for each list anew.
 
 use docket_domain::case::Confidentiality;
 use docket_domain::case::visibility::Sight;
@@ -41,7 +44,9 @@ pub(super) enum Reach {
 }
 
 /// How many cases a near search looks at: a few milliseconds' worth.
-const NEAR: i64 = 2_000;
+const NEAR: u32 = 2_000;
+/// Pages that people and programs ask for, and the one case more that says whether another page follows.
+const USUAL: [u32; 8] = [11, 21, 26, 31, 51, 101, 151, 201];
 
 /// Which part of a list to give: its order, where the page before ended, how many, and how far a search looks.
 #[derive(Debug, Clone, Copy)]
@@ -50,6 +55,30 @@ pub(super) struct Page {
     pub(super) after: Option<Position>,
     pub(super) limit: u32,
     pub(super) reach: Reach,
+}
+
+/// Whether one plan serves whatever values are asked for: by a filter of no index of its own, in order of opening, there is
+/// nothing to choose. Pages of unusual sizes are planned anew, so that nobody fills the connections' memory with plans.
+pub(super) fn keeps_plan(filter: &CaseFilter, page: Page) -> bool {
+    // Taken apart, so that a new filter is thought of here.
+    let CaseFilter {
+        states: _,
+        severities: _,
+        opened_from: _,
+        opened_before: _,
+        text: _,
+        confidentialities,
+        assignee_id,
+        reporter_id,
+        case_type,
+        reference,
+        due_before,
+        overdue_at,
+    } = filter;
+    let by_persons = assignee_id.is_some() || reporter_id.is_some();
+    let by_deadline = due_before.is_some() || overdue_at.is_some() || page.sort == CaseSort::DueAscending;
+    let by_name = case_type.is_some() || reference.is_some() || !confidentialities.is_empty();
+    !by_persons && !by_deadline && !by_name && page.reach == Reach::Near && USUAL.contains(&page.limit)
 }
 
 /// One page of a list. A near search that does not fill the page must be followed by a whole one.
@@ -67,7 +96,7 @@ pub(super) fn page(viewer: Viewer, filter: &CaseFilter, page: Page) -> QueryBuil
         query.push(")");
     }
     query.push(") AS visible");
-    push_order(&mut query, page.sort, i64::from(page.limit));
+    push_order(&mut query, page.sort, page.limit);
     query
 }
 
@@ -77,7 +106,7 @@ pub(super) fn count(viewer: Viewer, filter: &CaseFilter) -> QueryBuilder<Postgre
         QueryBuilder::new(format!("SELECT count(*) FROM docket.cases WHERE tenant_id = '{}'", viewer.tenant_id));
     push_visibility(&mut query, Branch::Whole, viewer);
     push_filter(&mut query, filter);
-    push_words(&mut query, viewer, filter);
+    push_words(&mut query, viewer, filter, Reach::Whole);
     query
 }
 
@@ -104,7 +133,7 @@ fn push_branch(query: &mut QueryBuilder<Postgres>, branch: Branch, viewer: Viewe
         push_visibility(query, branch, viewer);
         push_filter(query, filter);
         push_position(query, sort, after);
-        push_order(query, sort, i64::from(limit));
+        push_order(query, sort, limit);
         return;
     }
     query.push(format!(
@@ -118,17 +147,17 @@ fn push_branch(query: &mut QueryBuilder<Postgres>, branch: Branch, viewer: Viewe
             push_visibility(query, branch, viewer);
             push_order(query, sort, NEAR);
             query.push(") AS near WHERE true");
-            push_words(query, viewer, filter);
+            push_words(query, viewer, filter, reach);
         }
         Reach::Whole => {
-            push_words(query, viewer, filter);
+            push_words(query, viewer, filter, reach);
             // `OFFSET 0` keeps the planner from reading in order once more, and from gathering all that the viewer may see
             // before it looks for the words.
             query.push(" OFFSET 0) AS found WHERE true");
             push_visibility(query, branch, viewer);
         }
     }
-    push_order(query, sort, i64::from(limit));
+    push_order(query, sort, limit);
 }
 
 /// The SQL form of `docket_domain::case::visibility::may_see`; `tests/api/visibility.rs` holds the two together.
@@ -205,12 +234,15 @@ fn push_filter(query: &mut QueryBuilder<Postgres>, filter: &CaseFilter) {
     }
 }
 
-fn push_words(query: &mut QueryBuilder<Postgres>, viewer: Viewer, filter: &CaseFilter) {
+/// The words of a search. Near, they are made of the text once, by a subquery: a plan that does not know the text would make
+/// them for every case. In a whole search the planner must see them, to estimate how many cases hold them.
+fn push_words(query: &mut QueryBuilder<Postgres>, viewer: Viewer, filter: &CaseFilter, reach: Reach) {
     if let Some(text) = &filter.text {
+        let (open, close) = if reach == Reach::Near { ("(SELECT ", ")") } else { ("", "") };
         // A text without any word (only stop words or signs) finds nothing, rather than everything.
         query.push(" AND numnode(websearch_to_tsquery('english', ").push_bind(text.clone()).push(")) > 0");
-        query.push(" AND search @@ (websearch_to_tsquery('english', ").push_bind(text.clone());
-        query.push(") && ").push_bind(format!("'tenant:{}'", viewer.tenant_id)).push("::tsquery)");
+        query.push(format!(" AND search @@ {open}(websearch_to_tsquery('english', ")).push_bind(text.clone());
+        query.push(") && ").push_bind(format!("'tenant:{}'", viewer.tenant_id)).push(format!("::tsquery){close}"));
     }
 }
 
@@ -242,11 +274,38 @@ fn push_position(query: &mut QueryBuilder<Postgres>, sort: CaseSort, after: Opti
     }
 }
 
-fn push_order(query: &mut QueryBuilder<Postgres>, sort: CaseSort, limit: i64) {
+fn push_order(query: &mut QueryBuilder<Postgres>, sort: CaseSort, limit: u32) {
     let order = match sort {
         CaseSort::OpenedDescending => "opened_at DESC, id DESC",
         CaseSort::OpenedAscending => "opened_at, id",
         CaseSort::DueAscending => "due_at, id",
     };
-    query.push(format!(" ORDER BY {order} LIMIT ")).push_bind(limit);
+    // A number in the text: a plan for any limit would be one for a tenth of the table.
+    query.push(format!(" ORDER BY {order} LIMIT {limit}"));
+}
+
+#[cfg(test)]
+mod tests {
+    use docket_domain::case::State;
+    use docket_domain::ids::PrincipalId;
+
+    use super::*;
+
+    fn kept(filter: &CaseFilter, limit: u32, sort: CaseSort, reach: Reach) -> bool {
+        keeps_plan(filter, Page { sort, after: None, limit, reach })
+    }
+
+    #[test]
+    fn a_plan_is_kept_where_no_value_could_change_it_and_for_usual_pages_alone() {
+        let opened = CaseSort::OpenedDescending;
+        let words =
+            CaseFilter { text: Some("buoy".to_owned()), states: vec![State::Escalated], ..CaseFilter::default() };
+        assert!(kept(&CaseFilter::default(), 26, opened, Reach::Near));
+        assert!(kept(&words, 26, opened, Reach::Near));
+        assert!(!kept(&words, 26, opened, Reach::Whole), "how many cases hold the words decides");
+        assert!(!kept(&CaseFilter::default(), 27, opened, Reach::Near), "there would be a plan for every size");
+        assert!(!kept(&CaseFilter::default(), 26, CaseSort::DueAscending, Reach::Near));
+        let mine = CaseFilter { assignee_id: Some(PrincipalId(uuid::Uuid::nil())), ..CaseFilter::default() };
+        assert!(!kept(&mine, 26, opened, Reach::Near), "an index of its own may be better");
+    }
 }

@@ -48,10 +48,15 @@ impl CaseReader for PgCaseReader {
         after: Option<Position>,
         limit: u32,
     ) -> Result<Vec<Case>, StoreError> {
-        let mut transaction = begin_reading(&self.pool, viewer.tenant_id).await?;
         let mut page = Page { sort, after, limit, reach: Reach::Near };
+        let kept = case_list_query::keeps_plan(filter, page);
+        let mut transaction = begin_reading(&self.pool, viewer.tenant_id, kept).await?;
         let mut rows = fetch_page(&mut transaction, viewer, filter, page).await?;
         if filter.text.is_some() && rows.len() < limit as usize {
+            if kept {
+                let anew = sqlx::query("SET LOCAL plan_cache_mode = auto").execute(&mut *transaction).await;
+                anew.map_err(store_error)?;
+            }
             page.reach = Reach::Whole;
             rows = fetch_page(&mut transaction, viewer, filter, page).await?;
         }
@@ -61,7 +66,7 @@ impl CaseReader for PgCaseReader {
 
     #[tracing::instrument(name = "SELECT cases count", skip_all, fields(otel.kind = "client", db.system.name = "postgresql", db.operation.name = "SELECT", db.collection.name = "cases"))]
     async fn count(&self, viewer: Viewer, filter: &CaseFilter) -> Result<u64, StoreError> {
-        let mut transaction = begin_reading(&self.pool, viewer.tenant_id).await?;
+        let mut transaction = begin_reading(&self.pool, viewer.tenant_id, false).await?;
         let count: i64 = case_list_query::count(viewer, filter)
             .build_query_scalar()
             .persistent(false)
@@ -187,22 +192,29 @@ impl CaseReader for PgCaseReader {
 ///
 /// Lists name the tenant in their text, so that the planner knows how many cases it has. PostgreSQL then compares that
 /// text with the setting before anything else runs, so the setting must be there first.
-async fn begin_reading(pool: &PgPool, tenant: TenantId) -> Result<Transaction<'static, Postgres>, StoreError> {
+async fn begin_reading(
+    pool: &PgPool,
+    tenant: TenantId,
+    kept: bool,
+) -> Result<Transaction<'static, Postgres>, StoreError> {
     // A UUID prints as hexadecimal digits and dashes only, so nothing foreign enters the text.
     let set = if Fault::TenantSettingKept.is_seeded() { "SET" } else { "SET LOCAL" };
-    let begin = format!("BEGIN READ ONLY; {set} docket.tenant = '{}'", tenant.0);
+    let plans = if kept { "; SET LOCAL plan_cache_mode = force_generic_plan" } else { "" };
+    let begin = format!("BEGIN READ ONLY; {set} docket.tenant = '{}'{plans}", tenant.0);
     begin_with(pool, begin).await.map_err(store_error)
 }
 
-/// Not kept as a prepared statement: every filter deserves a plan of its own, made with the real values.
+/// Kept as a prepared statement with one plan where that serves all values; elsewhere every filter deserves a plan of its own, made
+/// with the real ones.
 async fn fetch_page(
     connection: &mut PgConnection,
     viewer: Viewer,
     filter: &CaseFilter,
     page: Page,
 ) -> Result<Vec<CaseRow>, StoreError> {
+    let kept = case_list_query::keeps_plan(filter, page);
     let mut query = case_list_query::page(viewer, filter, page);
-    query.build_query_as().persistent(false).fetch_all(connection).await.map_err(store_error)
+    query.build_query_as().persistent(kept).fetch_all(connection).await.map_err(store_error)
 }
 
 fn note_kind(name: &str) -> NoteKind {
