@@ -56,6 +56,7 @@ use outside::Outside;
 use retrieval::Words;
 use tokens::Issuer;
 
+pub use documents::parser;
 pub use plugins::{plugin_worker, plugins};
 pub use shutdown::Shutdown;
 pub use worker::ingest_service;

@@ -21,6 +21,11 @@ use crate::config::Config;
 /// How long a parser may take for a file: a scan of five hundred pages on a busy machine.
 const PARSING: Duration = Duration::from_mins(2);
 
+/// Reading files, for a command that needs nothing else.
+pub fn parser(config: &Config) -> Arc<dyn DocumentParser> {
+    Arc::new(PluginParser::new(plugins::plugins(config), PARSING))
+}
+
 impl Parts {
     /// Documents.
     pub fn documents(&self) -> Arc<dyn DocumentStore> {

@@ -8,8 +8,8 @@ use std::collections::BTreeMap;
 /// The grade of each judged passage of a question.
 pub type Judgments = BTreeMap<String, u32>;
 
-/// Orders a run as `trec_eval` does, whatever order it came in.
-pub fn trec_order(run: &mut [(String, f64)]) {
+/// Orders a run as `trec_eval` does, whatever order it came in: by descending score, then by descending key.
+pub fn trec_order<K: Ord>(run: &mut [(K, f64)]) {
     #[allow(clippy::cast_possible_truncation, reason = "trec_eval keeps scores in single precision")]
     let single = |score: f64| score as f32;
     run.sort_by(|(left, left_score), (right, right_score)| {

@@ -43,6 +43,8 @@ pub struct Missing {
     tenant: TenantId,
     document: CorpusDocument,
     bytes: Bytes,
+    /// How its collection is cut, if there is none yet.
+    pub chunking: Chunking,
 }
 
 /// How far the reading is.
@@ -82,7 +84,7 @@ pub async fn missing_among(
         tenants.insert(document.tenant.clone(), tenant);
         let Some(tenant) = tenant else { continue };
         if !is_there(library, tenant, &document, &bytes).await? {
-            missing.push(Missing { tenant, document, bytes });
+            missing.push(Missing { tenant, document, bytes, chunking: Chunking::default() });
         }
     }
     Ok(missing)
@@ -143,7 +145,7 @@ pub async fn seed_documents(
 }
 
 async fn bring(library: &Library, missing: &Missing) -> Result<Option<DocumentId>, UseCaseError> {
-    let Missing { tenant, document, bytes } = missing;
+    let Missing { tenant, document, bytes, chunking } = missing;
     // What the bytes are is judged by name and content: the store knows Markdown as text.
     let announced = Announced { file_name: document.source().to_owned(), media_type: String::new() };
     let parts = stream::iter([Ok::<Bytes, UseCaseError>(bytes.clone())]);
@@ -151,7 +153,7 @@ async fn bring(library: &Library, missing: &Missing) -> Result<Option<DocumentId
     let received = receive_file(library.blobs.as_ref(), *tenant, staged, &announced, parts, bytes.len() as u64).await?;
     let new = NewDocument {
         collection: document.collection.clone(),
-        chunking: Chunking::default(),
+        chunking: *chunking,
         source: document.source().to_owned(),
         url: None,
         title: document.title.clone(),

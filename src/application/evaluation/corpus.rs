@@ -1,13 +1,12 @@
 //! The passages of a dataset as the pipelines see them: an index of words, and parts with vectors.
 
-use docket_domain::case::Confidentiality;
 use docket_domain::case::visibility::Sight;
 use docket_domain::ids::{ChunkId, CollectionId, DocumentId, PrincipalId, TenantId};
 use docket_domain::retrieval::late_interaction::dot;
 use docket_domain::retrieval::windows::windows;
 use uuid::Uuid;
 
-use super::dataset::Dataset;
+use super::dataset::{Dataset, Question, Relevance};
 use crate::application::knowledge::plugin_reranker::RerankerError;
 use crate::application::ports::case_reader::Viewer;
 use crate::application::ports::embedder::{Embedder, EmbedderError, Urgency};
@@ -48,12 +47,12 @@ pub enum EvaluationError {
 pub struct Part {
     /// The place of its passage in the dataset.
     pub document: usize,
-    /// Its text.
+    /// What a reranker reads.
     pub text: String,
 }
 
-/// The one who looks at everything.
-pub const VIEWER: Viewer = Viewer {
+/// The one who asks, if everything may be seen.
+const VIEWER: Viewer = Viewer {
     tenant_id: TenantId(Uuid::nil()),
     principal_id: PrincipalId(Uuid::nil()),
     sight: Sight { public: true, internal: true, restricted: true },
@@ -70,6 +69,18 @@ pub fn parts(dataset: &Dataset, embedder: &dyn Embedder) -> Result<Vec<Part>, Ev
         }
     }
     Ok(parts)
+}
+
+/// The passages of a dataset that was cut, each a part by itself, and what is embedded of them: as in the service the passage below its
+/// headings, as far as the model's window goes. Where quotes are judged the reranker reads the passage alone, as in the service; where
+/// documents are, with its title, as it reads documents that are not cut.
+pub fn cut_parts(dataset: &Dataset) -> (Vec<Part>, Vec<String>) {
+    let alone = matches!(dataset.relevance, Relevance::Quotes(_));
+    let part = |(document, passage): (usize, &super::dataset::Document)| {
+        let whole = passage.whole();
+        (Part { document, text: if alone { passage.text.clone() } else { whole.clone() } }, whole)
+    };
+    dataset.documents.iter().enumerate().map(part).unzip()
 }
 
 /// Embeds texts that are not known yet; `done` hears how many are.
@@ -105,25 +116,39 @@ pub fn index_words(dataset: &Dataset, index: &dyn KeywordIndex) -> Result<(), Ev
             document_id: DocumentId(Uuid::from_u128(place as u128)),
             generation: 1,
             collection_id: CollectionId(Uuid::nil()),
-            confidentiality: Confidentiality::Public,
-            created_by: VIEWER.principal_id,
+            confidentiality: document.confidentiality,
+            // Nobody who asks: whoever brought a document sees it.
+            created_by: PrincipalId(Uuid::max()),
             text: document.whole(),
         })
     };
     Ok(index.apply(dataset.documents.iter().enumerate().map(entry).collect())?)
 }
 
-/// The best passages by words: places in the dataset with their BM25 score.
-pub fn by_words(index: &dyn KeywordIndex, text: &str, limit: usize) -> Result<Vec<(usize, f64)>, EvaluationError> {
-    let found = index.search(VIEWER, text, &PassageFilter::default(), limit)?;
+/// The best passages by words that the asker may see: places in the dataset with their BM25 score.
+pub fn by_words(
+    index: &dyn KeywordIndex,
+    question: &Question,
+    limit: usize,
+) -> Result<Vec<(usize, f64)>, EvaluationError> {
+    let viewer = Viewer { sight: question.sight, ..VIEWER };
+    let found = index.search(viewer, &question.text, &PassageFilter::default(), limit)?;
     let place = |(id, score): (ChunkId, f64)| Some((usize::try_from(id.0.as_u128()).ok()?, score));
     Ok(found.into_iter().filter_map(place).collect())
 }
 
-/// The best passages by meaning: a passage is as near as its nearest part. Gives the place of that part, too.
-pub fn by_meaning(parts: &[Part], vectors: &[Vec<f32>], query: &[f32], limit: usize) -> Vec<(usize, f64, usize)> {
+/// The best visible passages by meaning: a passage is as near as its nearest part. Gives the place of that part, too.
+pub fn by_meaning(
+    (parts, vectors): (&[Part], &[Vec<f32>]),
+    query: &[f32],
+    limit: usize,
+    visible: impl Fn(usize) -> bool,
+) -> Vec<(usize, f64, usize)> {
     let mut best: Vec<(usize, f64, usize)> = Vec::with_capacity(parts.len());
     for (place, (part, vector)) in parts.iter().zip(vectors).enumerate() {
+        if !visible(part.document) {
+            continue;
+        }
         let likeness = f64::from(dot(query, vector));
         match best.last_mut() {
             // The parts of a passage stand one after the other.

@@ -3,20 +3,27 @@
 use std::collections::BTreeMap;
 use std::io::BufRead;
 
+use docket_domain::case::Confidentiality;
+use docket_domain::case::visibility::Sight;
 use docket_domain::retrieval::metrics::Judgments;
 use serde::Deserialize;
 
-/// A passage.
+use super::gold::Support;
+
+/// A passage: a document, or a part of one that was cut.
 #[derive(Debug, Clone, Deserialize)]
 pub struct Document {
-    /// Its id in the judgments.
+    /// Its id in the judgments; the parts of a document have its id.
     #[serde(rename = "_id")]
     pub id: String,
-    /// Its title, possibly empty.
+    /// Its title or the headings above it, possibly empty.
     #[serde(default)]
     pub title: String,
     /// Its text.
     pub text: String,
+    /// Who may see it.
+    #[serde(skip, default = "public")]
+    pub confidentiality: Confidentiality,
 }
 
 impl Document {
@@ -24,6 +31,10 @@ impl Document {
     pub fn whole(&self) -> String {
         if self.title.is_empty() { self.text.clone() } else { format!("{}\n{}", self.title, self.text) }
     }
+}
+
+const fn public() -> Confidentiality {
+    Confidentiality::Public
 }
 
 /// A question.
@@ -34,6 +45,22 @@ pub struct Question {
     pub id: String,
     /// The question.
     pub text: String,
+    /// What who asks it may see.
+    #[serde(skip, default = "everything")]
+    pub sight: Sight,
+}
+
+const fn everything() -> Sight {
+    Sight { public: true, internal: true, restricted: true }
+}
+
+/// What answers the questions, by their ids.
+#[derive(Debug, Clone)]
+pub enum Relevance {
+    /// Documents, with their grades.
+    Documents(BTreeMap<String, Judgments>),
+    /// Passages that hold these quotes whole.
+    Quotes(BTreeMap<String, Vec<Support>>),
 }
 
 /// What is wrong with a file.
@@ -62,15 +89,15 @@ pub enum DatasetError {
     Unjudged,
 }
 
-/// Passages, the questions that have at least one relevant passage, and the judgments.
+/// Passages, the questions that have at least one relevant passage, and what is relevant.
 #[derive(Debug, Clone)]
 pub struct Dataset {
-    /// In the order of the file.
+    /// In the order of the file; those of one document one after the other.
     pub documents: Vec<Document>,
     /// In the order of the file.
     pub questions: Vec<Question>,
     /// By question.
-    pub judgments: BTreeMap<String, Judgments>,
+    pub relevance: Relevance,
 }
 
 impl Dataset {
@@ -84,7 +111,7 @@ impl Dataset {
         if questions.is_empty() {
             return Err(DatasetError::Unjudged);
         }
-        Ok(Self { documents, questions, judgments })
+        Ok(Self { documents, questions, relevance: Relevance::Documents(judgments) })
     }
 }
 

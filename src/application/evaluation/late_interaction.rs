@@ -83,6 +83,7 @@ mod tests {
     use std::sync::Arc;
 
     use async_trait::async_trait;
+    use docket_domain::case::visibility::Sight;
     use parking_lot::Mutex;
 
     use super::*;
@@ -138,7 +139,8 @@ mod tests {
 
     #[tokio::test]
     async fn each_text_is_computed_once_whoever_asks_and_never_again() {
-        let question = |text: &str| Question { id: text.to_owned(), text: text.to_owned() };
+        let sight = Sight { public: true, internal: true, restricted: true };
+        let question = |text: &str| Question { id: text.to_owned(), text: text.to_owned(), sight };
         let questions = ["ab", "cd", "a"].map(question);
         let parts = ["aac", "bd"].map(|text| Part { document: 0, text: text.to_owned() });
         let lists = [Some(vec![0, 1]), Some(vec![1, 0]), None].map(Lists::to_compare);

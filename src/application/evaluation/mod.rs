@@ -1,15 +1,19 @@
 //! Evaluation: how good retrieval and answers are, on judged questions, with how sure that is.
 //!
 //! Retrieval: 1. [`dataset`]: questions and judgments in the BEIR layout. 2. [`corpus`]: the passages as the pipelines see them.
-//! 3. [`pipelines`]: a ranking for each question by each pipeline. 4. [`late_interaction`]: candidates compared token by token. 5. [`report`]:
-//! figures, intervals, tests, and the baseline.
+//! 3. [`cutting`]: documents cut as collections cut them. 4. [`pipelines`]: a ranking for each question by each pipeline.
+//! 5. [`late_interaction`]: candidates compared token by token. 6. [`judging`]: what a ranking is worth. 7. [`report`]: figures, intervals,
+//! tests, and the baseline. 8. [`chunkings`]: the same for each way of cutting, side by side.
 //! Answers: 1. [`gold`]: questions with reference answers. 2. [`answers`]: each asked and graded. 3. [`answers_report`].
 
 pub mod answers;
 pub mod answers_report;
+pub mod chunkings;
 pub mod corpus;
+pub mod cutting;
 pub mod dataset;
 pub mod gold;
+pub mod judging;
 pub mod late_interaction;
 pub mod pipelines;
 pub mod plugin_grader;

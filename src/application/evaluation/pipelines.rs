@@ -2,26 +2,23 @@
 
 use std::collections::HashMap;
 
-use docket_domain::retrieval::metrics::{Measures, measure, trec_order};
 use docket_domain::retrieval::statistics::mean;
 use docket_domain::retrieval::{convex_combination, reciprocal_rank_fusion};
 
 use super::corpus::{EvaluationError, Part, by_meaning, by_words};
 use super::dataset::Dataset;
 use super::gold::Half;
+use super::judging::{Judged, judge};
 use crate::application::knowledge::plugin_reranker::PluginReranker;
 use crate::application::knowledge::search::{CANDIDATES, FUSED_SHARE, RERANKED, WORDS_SHARE};
 use crate::application::ports::KeywordIndex;
-
-/// Passages that count.
-pub const CUT: usize = 10;
 
 /// The pipelines in the order of the table.
 pub const PIPELINES: [&str; 7] =
     ["bm25", "dense", "rrf k=60", "rrf k=10", "convex", "convex + maxsim", "convex + plugin"];
 
 /// What each pipeline achieved on each question, in the order of the questions; none where it was not run.
-pub type Outcomes = Vec<Vec<Option<Measures>>>;
+pub type Outcomes = Vec<Vec<Option<Judged>>>;
 
 /// Places in the dataset with their scores, best first.
 type Ranking = Vec<(usize, f64)>;
@@ -79,8 +76,9 @@ impl Evaluation<'_> {
         let count = self.dataset.questions.len();
         let mut lists = Vec::with_capacity(count);
         for (place, question) in self.dataset.questions.iter().enumerate() {
-            let words = by_words(self.words, &question.text, CANDIDATES)?;
-            let near = by_meaning(self.parts, self.vectors, &self.questions[place], CANDIDATES);
+            let words = by_words(self.words, question, CANDIDATES)?;
+            let visible = |passage: usize| question.sight.covers(self.dataset.documents[passage].confidentiality);
+            let near = by_meaning((self.parts, self.vectors), &self.questions[place], CANDIDATES, visible);
             let nearest_part: HashMap<usize, usize> =
                 near.iter().map(|(document, _, part)| (*document, *part)).collect();
             let near: Ranking = near.into_iter().map(|(document, score, _)| (document, score)).collect();
@@ -121,7 +119,7 @@ impl Evaluation<'_> {
                 by_plugin,
             ];
             for (outcome, ranking) in outcomes.iter_mut().zip(rankings) {
-                outcome.push(ranking.map(|ranking| self.judge(&question.id, &ranking)));
+                outcome.push(ranking.map(|ranking| judge(self.dataset, &question.id, &ranking)));
             }
             done();
         }
@@ -135,21 +133,12 @@ impl Evaluation<'_> {
             for ((question, list), judged) in self.dataset.questions.iter().zip(lists).zip(compared) {
                 let Some(judged) = judged else { continue };
                 let half = if Half::of(&question.id) == Half::Tuning { &mut tuning } else { &mut held_out };
-                half.push(self.judge(&question.id, &mixed(list, judged, *share)).ndcg);
+                half.push(judge(self.dataset, &question.id, &mixed(list, judged, *share)).measures.ndcg);
             }
             let of = |half: &[f64]| (mean(half), half.len());
             ShareFigure { share: *share, tuning: of(&tuning), held_out: of(&held_out) }
         };
         shares.iter().map(figure).collect()
-    }
-
-    fn judge(&self, question: &str, ranking: &[(usize, f64)]) -> Measures {
-        let documents = &self.dataset.documents;
-        let mut run: Vec<(String, f64)> =
-            ranking.iter().map(|(place, score)| (documents[*place].id.clone(), *score)).collect();
-        trec_order(&mut run);
-        let ids = run.iter().map(|(id, _)| id.as_str());
-        self.dataset.judgments.get(question).map_or_else(Measures::default, |judged| measure(ids, judged, CUT))
     }
 
     /// A passage is compared by its nearest part; one that only words found, by its first.

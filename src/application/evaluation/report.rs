@@ -6,6 +6,8 @@ use docket_domain::retrieval::metrics::Measures;
 use docket_domain::retrieval::statistics::{bootstrap_interval, mean, paired_randomisation_test};
 use serde::{Deserialize, Serialize};
 
+use super::chunkings::CutReport;
+use super::judging::Judged;
 use super::pipelines::{Outcomes, PIPELINES};
 
 /// Repetitions of bootstrap and paired test.
@@ -49,7 +51,7 @@ pub struct PipelineReport {
 /// One pipeline against another.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Comparison {
-    /// The gain in nDCG@10.
+    /// The gain in the mean.
     pub gain: f64,
     /// The paired randomisation test's p, two-sided.
     pub p: f64,
@@ -66,6 +68,9 @@ pub struct Report {
     pub model: String,
     /// The pipelines.
     pub pipelines: Vec<PipelineReport>,
+    /// The same with the documents cut in different ways, where that was asked for.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub chunkings: Vec<CutReport>,
 }
 
 impl Report {
@@ -74,7 +79,7 @@ impl Report {
         let ran = PIPELINES.iter().zip(outcomes).filter(|(_, outcome)| outcome.iter().any(Option::is_some));
         let ran: Vec<_> = ran.collect();
         let pipelines = ran.iter().map(|(name, outcome)| summarise(name, outcome, &ran)).collect();
-        Self { dataset: dataset.to_owned(), documents, model: model.to_owned(), pipelines }
+        Self { dataset: dataset.to_owned(), documents, model: model.to_owned(), pipelines, chunkings: Vec::new() }
     }
 
     /// What the baseline keeps: nDCG@10 and Recall@10 of each pipeline.
@@ -112,13 +117,23 @@ pub(super) fn figure(values: &[f64]) -> Figure {
 /// nDCG@10 and Recall@10 by pipeline.
 pub type Baseline = BTreeMap<String, [f64; 2]>;
 
-fn summarise(name: &str, outcome: &[Option<Measures>], all: &[(&&str, &Vec<Option<Measures>>)]) -> PipelineReport {
-    let figure = |of: fn(&Measures) -> f64| figure(&outcome.iter().flatten().map(of).collect::<Vec<f64>>());
+/// These values against those of the same questions elsewhere.
+pub(super) fn compared(own: &[f64], others: &[f64]) -> Comparison {
+    let p = paired_randomisation_test(own, others, REPETITIONS, SEED);
+    Comparison { gain: mean(own) - mean(others), p }
+}
+
+fn summarise(name: &str, outcome: &[Option<Judged>], all: &[(&&str, &Vec<Option<Judged>>)]) -> PipelineReport {
+    let figure = |of: fn(&Measures) -> f64| {
+        figure(&outcome.iter().flatten().map(|judged| of(&judged.measures)).collect::<Vec<f64>>())
+    };
     let against = all.iter().filter(|(other, _)| **other != name).map(|(other, others)| {
-        let pairs = outcome.iter().zip(others.iter()).filter_map(|(own, other)| Some(((*own)?.ndcg, (*other)?.ndcg)));
+        let pairs = outcome
+            .iter()
+            .zip(others.iter())
+            .filter_map(|(own, other)| Some(((*own)?.measures.ndcg, (*other)?.measures.ndcg)));
         let (own, other_values): (Vec<f64>, Vec<f64>) = pairs.unzip();
-        let p = paired_randomisation_test(&own, &other_values, REPETITIONS, SEED);
-        ((**other).to_owned(), Comparison { gain: mean(&own) - mean(&other_values), p })
+        ((**other).to_owned(), compared(&own, &other_values))
     });
     PipelineReport {
         pipeline: name.to_owned(),
@@ -137,7 +152,8 @@ mod tests {
 
     #[test]
     fn a_fall_below_the_baseline_is_named() {
-        let one = |ndcg| Some(Measures { ndcg, recall: ndcg, ..Measures::default() });
+        let measures = |ndcg| Measures { ndcg, recall: ndcg, ..Measures::default() };
+        let one = |ndcg| Some(Judged { measures: measures(ndcg), ..Judged::default() });
         let outcomes = vec![vec![one(0.5), one(0.7)], vec![one(0.4), None], vec![], vec![], vec![], vec![]];
         let report = Report::new("set", 2, "model", &outcomes);
         assert_eq!(report.pipelines.len(), 2);

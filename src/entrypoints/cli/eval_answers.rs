@@ -7,6 +7,7 @@ use std::io::BufReader;
 use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
+use docket_domain::document::{Chunking, ChunkingStrategy};
 use docket_domain::ids::TenantId;
 use tokio_util::sync::CancellationToken;
 
@@ -30,6 +31,7 @@ const EXAMPLES: &str = "\
 Examples:
   docket eval answers --dataset demo/gold
   docket eval answers --dataset demo/gold --report answers.json
+  docket eval answers --dataset demo/gold --chunking sentence_window
   docket eval answers --dataset demo/gold --baseline eval/answers.json    exit 1 if a figure fell or a fault appeared
 
 The directory holds questions.jsonl, the corpus beside it manifest.json and the documents it names, as demo/gold and
@@ -47,6 +49,9 @@ pub(super) struct Args {
     /// Directory with manifest.json and the documents; `corpus` beside the dataset unless given
     #[arg(long, value_name = "DIR")]
     corpus: Option<PathBuf>,
+    /// How the collections are cut: recursive, `sentence_window` or `fixed_tokens`
+    #[arg(long, value_name = "STRATEGY", default_value = "recursive", conflicts_with_all = ["keep", "baseline"])]
+    chunking: ChunkingStrategy,
     /// Have answers graded by this plugin of the group docket.graders, too
     #[arg(long, value_name = "NAME")]
     grader: Option<String>,
@@ -66,18 +71,16 @@ pub(super) struct Args {
 
 /// Evaluates.
 pub(super) async fn run(args: Args, loaded: Loaded) -> Result<(), Failure> {
-    let corpus = args.corpus.clone().unwrap_or_else(|| args.dataset.join("../corpus"));
+    let (corpus, questions) = read_gold(&args.dataset, args.corpus.as_deref())?;
     let documents = read_corpus(&corpus)?;
-    let path = args.dataset.join("questions.jsonl");
-    let file = File::open(&path).map_err(|error| cannot_read(&path, &error))?;
-    let questions = read_questions(BufReader::new(file)).map_err(|error| Failure::usage(error.to_string()))?;
     let place = Place::new(args.keep.clone())?;
     let config = place.apply(loaded.config);
     let database = bootstrap::database(&config).await?;
     let parts = Parts::from_pool(database.pool.clone());
     let plugins = parts.plugins(&config);
     let marking = args.grader.clone().map(|name| PluginGrader { plugins, name });
-    let outcome = evaluate(&config, &parts, documents, &questions, marking.as_ref()).await;
+    let asked = (questions.as_slice(), Chunking::usual(args.chunking));
+    let outcome = evaluate(&config, &parts, documents, asked, marking.as_ref()).await;
     database.close().await.map_err(|error| Failure::new(format!("cannot close the database: {error}")))?;
     let (model, graded) = outcome?;
     let name = args.dataset.file_name().map_or_else(String::new, |name| name.to_string_lossy().into_owned());
@@ -127,7 +130,17 @@ fn cannot_read(path: &Path, error: &dyn std::fmt::Display) -> Failure {
     Failure::usage(format!("cannot read {}: {error}", path.display()))
 }
 
-fn read_corpus(directory: &Path) -> Result<Vec<(CorpusDocument, Bytes)>, Failure> {
+/// Where the documents of a gold set are, and its questions.
+pub(super) fn read_gold(dataset: &Path, corpus: Option<&Path>) -> Result<(PathBuf, Vec<GoldQuestion>), Failure> {
+    let corpus = corpus.map_or_else(|| dataset.join("../corpus"), Path::to_path_buf);
+    let path = dataset.join("questions.jsonl");
+    let file = File::open(&path).map_err(|error| cannot_read(&path, &error))?;
+    let questions = read_questions(BufReader::new(file)).map_err(|error| Failure::usage(error.to_string()))?;
+    Ok((corpus, questions))
+}
+
+/// The documents that a manifest names, with their bytes.
+pub(super) fn read_corpus(directory: &Path) -> Result<Vec<(CorpusDocument, Bytes)>, Failure> {
     let path = directory.join("manifest.json");
     let manifest = std::fs::read(&path).map_err(|error| cannot_read(&path, &error))?;
     let documents: Vec<CorpusDocument> =
@@ -145,7 +158,7 @@ async fn evaluate(
     config: &Config,
     parts: &Parts,
     documents: Vec<(CorpusDocument, Bytes)>,
-    questions: &[GoldQuestion],
+    (questions, chunking): (&[GoldQuestion], Chunking),
     marking: Option<&PluginGrader>,
 ) -> Result<(String, Vec<Graded>), Failure> {
     let tenancy = parts.administration(config);
@@ -156,7 +169,7 @@ async fn evaluate(
     }
     let first = documents.first().map(|(document, _)| document.tenant.clone());
     let asked = tenant(&tenancy, &first.ok_or_else(|| Failure::usage("the manifest names no document"))?).await?;
-    bring(config, parts, &library, documents).await?;
+    bring(config, parts, &library, (documents, chunking)).await?;
     let stop = CancellationToken::new();
     let following = tokio::spawn(parts.follow_passages(config, stop.clone()));
     // Everything was read before, so an index that has caught up once is complete.
@@ -197,12 +210,13 @@ async fn bring(
     config: &Config,
     parts: &Parts,
     library: &Library,
-    documents: Vec<(CorpusDocument, Bytes)>,
+    (documents, chunking): (Vec<(CorpusDocument, Bytes)>, Chunking),
 ) -> Result<(), Failure> {
-    let missing = missing_among(library, documents.into_iter()).await.map_err(anyhow::Error::from)?;
+    let mut missing = missing_among(library, documents.into_iter()).await.map_err(anyhow::Error::from)?;
     if missing.is_empty() {
         return Ok(());
     }
+    missing.iter_mut().for_each(|document| document.chunking = chunking);
     let (stop, service) = (CancellationToken::new(), bootstrap::ingest_service(parts, config)?);
     let working = tokio::spawn({
         let stop = stop.clone();

@@ -2,8 +2,9 @@
 
 use std::fmt::Write as _;
 
+use crate::application::evaluation::chunkings::{CutPipeline, CutReport};
 use crate::application::evaluation::pipelines::ShareFigure;
-use crate::application::evaluation::report::{Figure, PipelineReport, Report};
+use crate::application::evaluation::report::{Comparison, Figure, PipelineReport, Report};
 
 /// The figures as a table; the last column compares with the two single lists.
 pub fn table(report: &Report) -> String {
@@ -40,6 +41,51 @@ pub fn table(report: &Report) -> String {
         );
     }
     text
+}
+
+/// The strategy that a collection has which says nothing; others are held against it.
+const USUAL: &str = "recursive";
+
+/// Every pipeline with every way of cutting, each held against the same pipeline with the first way and with the usual one.
+pub fn chunking_table(report: &Report) -> String {
+    let cuts = &report.chunkings;
+    let mut text = format!("{}, {}; mean and 95 % interval over the questions\n\n", report.dataset, report.model);
+    for cut in cuts {
+        let _ = writeln!(text, "- {}: {} passages of {:.0} tokens", cut.chunking, cut.passages, cut.mean_tokens);
+    }
+    let first = cuts.first().map(|cut| cut.chunking.as_str());
+    let usual = cuts.iter().map(|cut| cut.chunking.as_str()).find(|name| *name == USUAL && Some(*name) != first);
+    let others: Vec<&str> = first.into_iter().chain(usual).collect();
+    text.push_str("\n| chunking | pipeline | nDCG@10 | Recall@10 | Recall@5 | Recall in 1,000 tokens |");
+    for other in &others {
+        let _ = write!(text, " nDCG against {other} (p) | 1,000 tokens against {other} (p) |");
+    }
+    let _ = writeln!(text, "\n|{}", "---|".repeat(6 + 2 * others.len()));
+    for (cut, row) in cuts.iter().flat_map(|cut| cut.pipelines.iter().map(move |row| (cut, row))) {
+        text.push_str(&chunking_row(cut, row, &others));
+    }
+    text
+}
+
+fn chunking_row(cut: &CutReport, row: &CutPipeline, others: &[&str]) -> String {
+    let mut text = format!(
+        "| {} | {} | {} | {:.4} | {:.4} | {} |",
+        cut.chunking,
+        row.pipeline,
+        with_interval(row.ndcg),
+        row.recall.mean,
+        row.recall_of_few.mean,
+        with_interval(row.recall_of_tokens)
+    );
+    let cell = |found: Option<Comparison>| {
+        found.map_or_else(|| " ".to_owned(), |found| format!(" {:+.4} ({:.4}) ", found.gain, found.p))
+    };
+    for other in others {
+        let found = row.against.get(*other);
+        let _ = write!(text, "{}|", cell(found.map(|found| found.ndcg)));
+        let _ = write!(text, "{}|", cell(found.map(|found| found.recall_of_tokens)));
+    }
+    text + "\n"
 }
 
 /// nDCG@10 by the share that the order before reranking has; the share is chosen by the first half and reported on the second.

@@ -14,6 +14,7 @@ mod drill;
 mod eval;
 mod eval_answers;
 mod eval_report;
+mod eval_retrieval;
 mod eval_vectors;
 mod evidence;
 mod export;
