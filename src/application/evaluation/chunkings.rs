@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::dataset::Dataset;
-use super::judging::{Judged, tokens};
+use super::judging::{Judged, cut_in_two, tokens};
 use super::pipelines::{Outcomes, PIPELINES};
 use super::report::{Comparison, Figure, compared, figure};
 
@@ -21,6 +21,8 @@ pub struct CutRun {
     pub passages: usize,
     /// Their tokens, as documents are cut by; the mean.
     pub mean_tokens: f64,
+    /// Of the quotes that are judged, how many no passage holds whole, and how many there are.
+    pub cut_in_two: Option<(usize, usize)>,
     /// By pipeline and question.
     pub outcomes: Outcomes,
 }
@@ -32,7 +34,7 @@ impl CutRun {
         let sum: f64 = dataset.documents.iter().map(|passage| f64::from(tokens(&passage.text))).sum();
         #[allow(clippy::cast_precision_loss, reason = "passages are counted in thousands")]
         let mean_tokens = sum / passages.max(1) as f64;
-        Self { chunking: chunking.to_owned(), passages, mean_tokens, outcomes }
+        Self { chunking: chunking.to_owned(), passages, mean_tokens, cut_in_two: cut_in_two(dataset), outcomes }
     }
 }
 
@@ -45,6 +47,9 @@ pub struct CutReport {
     pub passages: usize,
     /// Tokens of a passage, the mean.
     pub mean_tokens: f64,
+    /// Of the quotes that are judged, how many no passage holds whole, and how many there are.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cut_in_two: Option<(usize, usize)>,
     /// The pipelines that were run.
     pub pipelines: Vec<CutPipeline>,
 }
@@ -83,6 +88,7 @@ pub fn compare_cuts(runs: &[CutRun]) -> Vec<CutReport> {
         chunking: run.chunking.clone(),
         passages: run.passages,
         mean_tokens: run.mean_tokens,
+        cut_in_two: run.cut_in_two,
         pipelines: (0..PIPELINES.len()).filter_map(|pipeline| summarise(run, pipeline, runs)).collect(),
     };
     runs.iter().map(report).collect()
@@ -131,7 +137,7 @@ mod tests {
             ndcg.map(|ndcg| Judged { measures: measures(ndcg), recall_of_tokens: 0.5, ..Judged::default() })
         };
         let outcomes = vec![figures.iter().map(judged).collect()];
-        CutRun { chunking: chunking.to_owned(), passages: 3, mean_tokens: 9.0, outcomes }
+        CutRun { chunking: chunking.to_owned(), passages: 3, mean_tokens: 9.0, cut_in_two: None, outcomes }
     }
 
     #[test]

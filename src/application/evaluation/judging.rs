@@ -73,6 +73,14 @@ fn read<'a, 'b>(passages: &'a [&'b Document]) -> &'a [&'b Document] {
     &passages[..fit.count()]
 }
 
+/// Of the quotes that are judged, how many no passage holds whole, and how many there are; none where documents are judged.
+pub fn cut_in_two(dataset: &Dataset) -> Option<(usize, usize)> {
+    let Relevance::Quotes(quotes) = &dataset.relevance else { return None };
+    let held = |support: &&Support| dataset.documents.iter().any(|one| support.is_held_by(&one.id, &one.text));
+    let all = quotes.values().flatten();
+    Some((all.clone().filter(|support| !held(support)).count(), all.count()))
+}
+
 /// How many tokens a text has, as documents are cut by.
 pub fn tokens(text: &str) -> u32 {
     Tokens::of(text).weight(0..text.len())
@@ -152,10 +160,10 @@ mod tests {
             let set = gold_dataset(std::slice::from_ref(&document), &questions, chunking).map_err(|_| "unjudged");
             set.map(|set| {
                 let ranking: Vec<(usize, f64)> = (0..set.documents.len()).map(|place| (place, 1.0)).collect();
-                judge(&set, "q", &ranking).measures.recall
+                (judge(&set, "q", &ranking).measures.recall, cut_in_two(&set))
             })
         };
-        assert_eq!(found(ChunkingStrategy::FixedTokens, 23), Ok(0.0), "cut after so many tokens");
-        assert_eq!(found(ChunkingStrategy::SentenceWindow, 1), Ok(1.0), "cut between sentences");
+        assert_eq!(found(ChunkingStrategy::FixedTokens, 23), Ok((0.0, Some((1, 1)))), "cut after so many tokens");
+        assert_eq!(found(ChunkingStrategy::SentenceWindow, 1), Ok((1.0, Some((0, 1)))), "cut between sentences");
     }
 }

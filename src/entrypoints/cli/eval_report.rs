@@ -51,7 +51,11 @@ pub fn chunking_table(report: &Report) -> String {
     let cuts = &report.chunkings;
     let mut text = format!("{}, {}; mean and 95 % interval over the questions\n\n", report.dataset, report.model);
     for cut in cuts {
-        let _ = writeln!(text, "- {}: {} passages of {:.0} tokens", cut.chunking, cut.passages, cut.mean_tokens);
+        let _ = write!(text, "- {}: {} passages of {:.0} tokens", cut.chunking, cut.passages, cut.mean_tokens);
+        if let Some((lost, all)) = cut.cut_in_two {
+            let _ = write!(text, "; {lost} of {all} quotes are held whole by none");
+        }
+        text.push('\n');
     }
     let first = cuts.first().map(|cut| cut.chunking.as_str());
     let usual = cuts.iter().map(|cut| cut.chunking.as_str()).find(|name| *name == USUAL && Some(*name) != first);
