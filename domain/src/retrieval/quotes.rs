@@ -57,8 +57,8 @@ mod tests {
         assert!((measures.reciprocal_rank - 0.5).abs() < 1e-12);
         // One useful passage of two at rank 2, two of four at rank 4; the repetition at rank 3 is of no use.
         assert!((measures.average_precision - 0.5).abs() < 1e-12);
-        let gain = (1.0 / 3.0_f64.log2() + 1.0 / 5.0_f64.log2()) / 2.0;
-        assert!((measures.ndcg - gain).abs() < 1e-12);
+        let gain = 1.0 / 3.0_f64.log2() + 1.0 / 5.0_f64.log2();
+        assert!((2.0 * measures.ndcg - gain).abs() < 1e-12);
     }
 
     #[test]

@@ -216,7 +216,9 @@ async fn bring(
     if missing.is_empty() {
         return Ok(());
     }
-    missing.iter_mut().for_each(|document| document.chunking = chunking);
+    for document in &mut missing {
+        document.chunking = chunking;
+    }
     let (stop, service) = (CancellationToken::new(), bootstrap::ingest_service(parts, config)?);
     let working = tokio::spawn({
         let stop = stop.clone();
