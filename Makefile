@@ -133,6 +133,7 @@ EVAL_DATA := $(wildcard ../shared/data/cisa_faq ../shared/data/obliqa)
 .PHONY: eval
 eval: doctor $(VENV)/.runtime $(VENV)/.models release ## Measure answers and retrieval on the judged questions there are; fail when they got worse
 	@PATH="$(CURDIR)/$(BIN):$$PATH" $(TARGET)/release/docket eval answers --dataset demo/gold --baseline eval/answers.json
+	@PATH="$(CURDIR)/$(BIN):$$PATH" $(TARGET)/release/docket eval retrieval --dataset demo/gold --baseline eval/baseline.json
 	@test -n "$(EVAL_DATA)" || echo "No judged passages here: see docs/evaluation.md"
 	@for set in $(EVAL_DATA); do \
 	  $(TARGET)/release/docket eval retrieval --dataset $$set --baseline eval/baseline.json || exit 1; \

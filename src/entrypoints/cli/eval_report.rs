@@ -53,7 +53,7 @@ pub fn chunking_table(report: &Report) -> String {
     for cut in cuts {
         let _ = write!(text, "- {}: {} passages of {:.0} tokens", cut.chunking, cut.passages, cut.mean_tokens);
         if let Some((lost, all)) = cut.cut_in_two {
-            let _ = write!(text, "; {lost} of {all} quotes are held whole by none");
+            let _ = write!(text, "; {} of {all} quotes stand whole in one", all - lost);
         }
         text.push('\n');
     }

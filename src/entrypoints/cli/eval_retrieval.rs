@@ -23,8 +23,8 @@ use crate::application::evaluation::late_interaction::compare;
 use crate::application::evaluation::pipelines::{Evaluation, Outcomes};
 use crate::application::evaluation::report::Report;
 use crate::application::knowledge::plugin_reranker::PluginReranker;
-use crate::application::ports::document_parser::FileToParse;
 use crate::application::ports::Embedder;
+use crate::application::ports::document_parser::FileToParse;
 use crate::bootstrap::{self, retrieval};
 use crate::config::Loaded;
 
