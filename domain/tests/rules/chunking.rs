@@ -71,19 +71,29 @@ fn chunking() -> impl Strategy<Value = Chunking> {
     .prop_map(|(strategy, size, overlap)| Chunking::new(strategy, size, overlap).unwrap())
 }
 
+/// Three hundred texts, or as many more as `PROPTEST_CASES` asks for.
+fn cases() -> ProptestConfig {
+    let asked = ProptestConfig::default();
+    ProptestConfig { cases: asked.cases.max(300), ..asked }
+}
+
 proptest! {
+    #![proptest_config(cases())]
+
     #[test]
     fn passages_are_spans_of_the_text_that_ascend_and_leave_nothing_out(
         text in prose(), chunking in chunking(), places in prop::collection::vec(0_u32..2_000, 0..8)
     ) {
-        cuts_as_it_must(&text, chunking, places)?;
+        let extracted = with_headings(&text, places);
+        extracted.check().unwrap();
+        cuts_as_it_must(&extracted, chunking)?;
     }
 
     #[test]
     fn no_text_makes_a_chunker_panic_or_write_more_than_its_overlap_allows(
         text in anything(), chunking in chunking(), places in prop::collection::vec(any::<u32>(), 0..8)
     ) {
-        let passages = cuts_as_it_must(&text, chunking, places)?;
+        let passages = cuts_as_it_must(&with_headings(&text, places), chunking)?;
         let written: usize = passages.iter().map(|passage| passage.text.len()).sum();
         let times = if chunking.strategy == ChunkingStrategy::SentenceWindow { chunking.size as usize } else { 3 };
         prop_assert!(written <= times * text.len(), "{written} bytes of {}", text.len());
@@ -107,16 +117,20 @@ proptest! {
     }
 }
 
-/// Cuts a text with headings at these places, and checks what holds for every way of cutting.
-fn cuts_as_it_must(text: &str, chunking: Chunking, places: Vec<u32>) -> Result<Vec<Passage>, TestCaseError> {
-    let characters: Vec<char> = text.chars().collect();
-    let length = u32::try_from(characters.len()).unwrap();
+/// A text with headings at these places.
+fn with_headings(text: &str, places: Vec<u32>) -> Extracted {
+    let length = u32::try_from(text.chars().count()).unwrap();
     let mut places: Vec<u32> = places.into_iter().map(|place| place % (length + 1)).collect();
     places.sort_unstable();
     let heading = |at| Heading { level: 2, at, text: String::new() };
     let headings = places.into_iter().map(heading).collect();
-    let extracted = Extracted { text: text.to_owned(), headings, ..Extracted::default() };
-    let passages = chunking.cut(&extracted);
+    Extracted { text: text.to_owned(), headings, ..Extracted::default() }
+}
+
+/// Cuts a text, and checks what holds for every way of cutting.
+fn cuts_as_it_must(extracted: &Extracted, chunking: Chunking) -> Result<Vec<Passage>, TestCaseError> {
+    let characters: Vec<char> = extracted.text.chars().collect();
+    let passages = chunking.cut(extracted);
     let mut covered = vec![false; characters.len()];
     let mut last = (0, 0);
     for passage in &passages {

@@ -1,7 +1,8 @@
 //! Asking language models: how a question becomes a prompt, which model is asked, and what it used.
 //!
-//! [`prompt`] writes what a model reads, [`prefix_cache`] remembers how it begins, [`model_chain`] asks one provider after the other until one answers, [`link`] keeps
-//! what is known of each, [`call`] watches an answer on its way, and [`meter`] counts what it used.
+//! [`prompt`] writes what a model reads, [`prefix_cache`] remembers how it begins, [`model_chain`] asks one provider after the
+//! other until one answers, [`link`] keeps what is known of each, [`call`] watches an answer on its way, and [`meter`] counts
+//! what it used.
 
 pub mod call;
 pub mod link;
