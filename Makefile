@@ -186,6 +186,10 @@ dashboards: ## Write the dashboards anew from scripts/dashboards.py
 dashboards-test: doctor $(VENV)/.runtime $(VENV)/.models $(VENV)/.dev $(if $(DOCKET),,release) ## Ask a real Prometheus for every panel and rule (needs prometheus, nats-server; DOCKET: a program that is built already)
 	@DOCKET=$${DOCKET:-$(TARGET)/release/docket} $(BIN)/python scripts/dashboards_test.py
 
+.PHONY: dashboards-types
+dashboards-types: .tools/grafana-types/.installed ## Hold the dashboards against Grafana's own types (needs node)
+	@$(PYTHON) scripts/dashboards_types.py .tools/grafana-types
+
 .PHONY: dashboards-pictures
 dashboards-pictures: doctor $(VENV)/.runtime $(VENV)/.models $(VENV)/.dev $(if $(DOCKET),,release) ## Draw the dashboards into docs/dashboards from a real Prometheus (needs prometheus, prometheus-alertmanager, nats-server; five minutes)
 	@DOCKET=$${DOCKET:-$(TARGET)/release/docket} $(BIN)/python scripts/draw_dashboards.py
@@ -290,6 +294,10 @@ $(VENV)/.bench: requirements/bench.txt | $(VENV)/.created $(VENV)/.dev
 	  cp $^ $(@D) && npm ci --silent --no-fund --no-audit --prefix $(@D); \
 	else echo "npm is missing: the job queue will not be measured against graphile-worker"; fi
 	@touch $@
+
+.tools/grafana-types/.installed: deploy/grafana/types/package.json deploy/grafana/types/package-lock.json
+	@mkdir -p $(@D)
+	@cp $^ $(@D) && npm ci --silent --no-fund --no-audit --prefix $(@D) && touch $@
 
 # k6 is written in Go; where Go is missing, a k6 of the system is used, or the load tests are left out with a message.
 .tools/bin/k6:

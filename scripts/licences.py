@@ -4,10 +4,11 @@
     python scripts/licences.py            fail when a licence is neither permissive nor allowed by name
     python scripts/licences.py --list     a table of everything, with where its licence was read
 
-Python: what requirements/*.txt name, by the metadata of what is installed. npm: what the lock file of the benchmark's
-peer says. Go: what the trace collector of the test stack is built from, by the licence file in Go's module cache;
-what is not there yet is counted and left out. What says nothing, or something else than it should, stands in
-scripts/licences_allowed.toml with its reason and its source; an entry that nothing needs any more is a finding, too.
+Python: what requirements/*.txt name, by the metadata of what is installed. npm: what the lock files of the benchmark's
+peer and of Grafana's types say. Go: what the trace collector of the test stack is built from, by the licence file in
+Go's module cache; what is not there yet is counted and left out. What says nothing, or something else than it should,
+stands in scripts/licences_allowed.toml with its reason and its source; an entry that nothing needs any more is a
+finding, too.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ from typing import NamedTuple
 
 PROJECT = Path(__file__).resolve().parents[1]
 ALLOWED = PROJECT / "scripts" / "licences_allowed.toml"
-NPM_LOCK = PROJECT / "bench" / "peers" / "graphile" / "package-lock.json"
+NPM_LOCKS = tuple(PROJECT / place / "package-lock.json" for place in ("bench/peers/graphile", "deploy/grafana/types"))
 GO_MODULE = PROJECT / "deploy" / "standins" / "collector" / "go.mod"
 
 #: Identifiers of SPDX. Those of deny.toml, and permissive ones that only Python and JavaScript use. "BSD" is what the
@@ -142,8 +143,8 @@ def python_packages() -> Iterator[Package]:
             yield Package("pypi", key, found.version, licence, read_in)
 
 
-def npm_packages(lock: Path = NPM_LOCK) -> Iterator[Package]:
-    """Every package of the lock file, which repeats the licence of each package's own file."""
+def npm_packages(lock: Path) -> Iterator[Package]:
+    """Every package of a lock file, which repeats the licence of each package's own file."""
     for path, entry in json.loads(lock.read_text(encoding="utf-8"))["packages"].items():
         if path:
             name = path.rpartition("node_modules/")[2]
@@ -205,7 +206,9 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--list", action="store_true", help="print everything as a table")
     given = parser.parse_args()
-    packages = sorted({*python_packages(), *npm_packages(), *go_packages()})
+    packages = sorted(
+        {*python_packages(), *(found for lock in NPM_LOCKS for found in npm_packages(lock)), *go_packages()}
+    )
     permitted = allowed()
     if given.list:
         for package in packages:
