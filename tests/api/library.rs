@@ -53,6 +53,25 @@ async fn read(app: &TestApp, id: &str) -> Value {
 const TEXT: &str = "# Order 5\n\nBoats carry life jackets. Ünïcode too.\n\n## Deadline\n\nWithin thirty days.\n";
 
 #[tokio::test]
+async fn a_document_may_be_as_large_as_an_upload_and_what_only_names_one_may_not() {
+    let app = app_with(|config| {
+        config.server.max_body_bytes = 20_000;
+        config.server.max_upload_bytes = 400_000;
+    })
+    .await;
+    let large = format!("# Order 7\n\n{}", "Boats carry life jackets.\n\n".repeat(8_000));
+    let answer = bring(&app, Role::Caseworker, form("large.md", &large, &[])).await;
+    assert_eq!(answer.status, 201, "{}", answer.text);
+    assert_eq!(read(&app, answer.json()["id"].as_str().unwrap()).await["status"], "ready");
+    let larger = large.repeat(2);
+    assert_eq!(bring(&app, Role::Caseworker, form("larger.md", &larger, &[])).await.status, 413);
+    let address = json!({ "url": format!("https://example.org/{}", "a".repeat(30_000)) }).to_string();
+    let request = app.request(Method::POST, "/v1/documents", app.key(Role::Caseworker));
+    let request = request.header("content-type", "application/json").header("idempotency-key", "long");
+    assert_eq!(Answer::of(request.body(address)).await.status, 413);
+}
+
+#[tokio::test]
 async fn a_document_is_read_replaced_known_again_and_removed() {
     let app = app().await;
     let answer = bring(&app, Role::Caseworker, form("order.md", TEXT, &[("title", "The order")])).await;

@@ -202,7 +202,7 @@ impl CaseChanges {
 
     /// Commits an act, perhaps in one transaction with acts on other cases. Its outcome is its own.
     pub(super) async fn commit(&self, act: Act) -> Result<Commit, sqlx::Error> {
-        let Some(mut running) = self.line.begin() else { return self.line.join(act).await };
+        let Some(mut running) = self.line.begin(act.tenant) else { return self.line.join(act).await };
         running.during(self.line.statement().alone(&act)).await
     }
 }
@@ -211,11 +211,16 @@ impl Shared for Changing {
     type Request = Act;
     type Answer = Result<Commit, sqlx::Error>;
     /// While one waits for the disk, the acts of the next come together.
-    const RUNNERS: usize = 1;
+    const OF_ONE: usize = 1;
+    const OF_ALL: usize = 8;
 
-    /// Of one tenant, and one act for each case: the second was decided on what the first changes.
+    fn tenant(act: &Act) -> TenantId {
+        act.tenant
+    }
+
+    /// One act for each case: the second was decided on what the first changes.
     fn joins(group: &[Act], act: &Act) -> bool {
-        group.iter().all(|other| other.tenant == act.tenant && other.id != act.id)
+        group.iter().all(|other| other.id != act.id)
     }
 
     async fn together(&self, group: &[Act]) -> Vec<Self::Answer> {

@@ -59,7 +59,7 @@ impl CaseLoader {
     /// The case and the answer stored under the key, in one consistent view.
     pub async fn load(&self, tenant: TenantId, case: CaseId, key: Option<KeyScope<'_>>) -> Result<Loaded, StoreError> {
         let principal = key.map(|scope| scope.principal_id.0);
-        let Some(mut running) = self.line.begin() else {
+        let Some(mut running) = self.line.begin(tenant) else {
             let key = key.map(|scope| scope.key.as_str().to_owned());
             return self.line.join(Request { tenant, case, principal, key }).await;
         };
@@ -72,11 +72,11 @@ impl CaseLoader {
 impl Shared for Loading {
     type Request = Request;
     type Answer = Result<Loaded, StoreError>;
-    /// Two keep the database busy while the service reads the rows of the other.
-    const RUNNERS: usize = 2;
+    const OF_ONE: usize = 1;
+    const OF_ALL: usize = 8;
 
-    fn joins(group: &[Request], request: &Request) -> bool {
-        group.first().is_some_and(|first| first.tenant == request.tenant)
+    fn tenant(request: &Request) -> TenantId {
+        request.tenant
     }
 
     async fn together(&self, group: &[Request]) -> Vec<Self::Answer> {

@@ -35,6 +35,7 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::extract::{MatchedPath, Request, State};
+use axum::http::{HeaderValue, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use tracing::Instrument;
@@ -128,8 +129,15 @@ impl MatchedRoute {
         matches!(self.as_str(), "/healthz" | "/readyz" | "/startupz" | "/metrics")
     }
 
-    fn is_upload(&self) -> bool {
-        self.as_str() == "/v1/cases/{id}/evidence"
+    /// Whether the body is a file, which may be large and is streamed. A document may also be named by a URL, in JSON of
+    /// ordinary size.
+    fn is_upload(&self, request: &Request) -> bool {
+        let media_type = || request.headers().get(header::CONTENT_TYPE).map(HeaderValue::as_bytes).unwrap_or_default();
+        match self.as_str() {
+            "/v1/cases/{id}/evidence" => true,
+            "/v1/documents" => media_type().get(..10).is_some_and(|kind| kind.eq_ignore_ascii_case(b"multipart/")),
+            _ => false,
+        }
     }
 }
 
@@ -164,7 +172,7 @@ async fn guarded(parts: &Parts, request: Request, route: &MatchedRoute, next: Ne
         Ok(permit) => permit,
         Err(problem) => return problem.into_response(),
     };
-    let (limit, time) = if route.is_upload() {
+    let (limit, time) = if route.is_upload(&request) {
         (parts.settings.max_upload_bytes, parts.settings.upload_timeout)
     } else {
         (parts.settings.max_body_bytes, parts.settings.request_timeout)
