@@ -1,6 +1,8 @@
 //! The API as clients see it: every test starts the production service on a database of its own.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::disallowed_methods, clippy::too_many_lines)]
 
+#[path = "../support/contract.rs"]
+mod contract;
 #[path = "../support/mod.rs"]
 mod database_support;
 #[path = "../application/fakes/clock.rs"]

@@ -11,6 +11,7 @@ use crate::support::commands::new_case;
 use crate::support::invariants;
 use crate::support::ledger::{Entry, Ledger};
 use crate::support::load::Load;
+use crate::support::questions::Questions;
 use crate::support::report::{Figures, Findings, bounded, turn};
 use crate::support::service::Service;
 use crate::support::settings::{may_begin, number, random, rounds, seed};
@@ -34,6 +35,7 @@ async fn nothing_acknowledged_is_lost_when_postgresql_is_stopped_at_once() {
     let mut service = Service::start_with(&stage, &SETTINGS).await;
     let around = Surroundings::begin(&stage, &service).await;
     let client = Client::new(&service.url, &findings);
+    let questions = Questions::start(&client, &stage, &random).await;
     let load = Load::start(&client, &stage.tenants, 8, &random);
     let (mut slowest, mut longest) = (Duration::ZERO, Duration::ZERO);
     for _ in rounds("DOCKET_CRASH_STOPS", 3) {
@@ -53,11 +55,13 @@ async fn nothing_acknowledged_is_lost_when_postgresql_is_stopped_at_once() {
     }
     let ledger = load.finish().await;
     let owner = stage.owner().await;
+    let answers = questions.finish(&owner).await;
     let checked = invariants::check(&owner, &ledger, &around, &findings).await;
+    let answered = answers.check(&owner, &findings).await;
     replay(&client, &ledger, &owner, &mut random).await;
     println!(
         "R2 seed {seed}: PostgreSQL stopped {stops} times; {}; wrote again {slowest:.1?} after it was back at worst \
-         (goal 5 s), at 95 % of the rate before after {longest:.1?} (goal 15 s); {}",
+         (goal 5 s), at 95 % of the rate before after {longest:.1?} (goal 15 s); {answered}; {}",
         checked.words(),
         client.tally.words(),
     );
@@ -84,6 +88,7 @@ async fn no_answer_is_wrong_while_backends_are_terminated() {
     let mut service = Service::start_with(&stage, &SETTINGS).await;
     let around = Surroundings::begin(&stage, &service).await;
     let client = Client::new(&service.url, &findings);
+    let questions = Questions::start(&client, &stage, &random).await;
     let load = Load::start(&client, &stage.tenants, 8, &random);
     let owner = stage.owner().await;
     let (started, mut terminated) = (Instant::now(), 0);
@@ -96,10 +101,13 @@ async fn no_answer_is_wrong_while_backends_are_terminated() {
     create(&client, &stage, &load.ledger, &random.key()).await;
     let recovery = quiet.elapsed();
     let ledger = load.finish().await;
+    let answers = questions.finish(&owner).await;
     let checked = invariants::check(&owner, &ledger, &around, &findings).await;
+    let answered = answers.check(&owner, &findings).await;
     replay(&client, &ledger, &owner, &mut random).await;
     println!(
-        "R3 seed {seed}: {terminated} backends terminated in {seconds} s; {}; {}; recovered in {recovery:.1?} (goal 10 s); {}",
+        "R3 seed {seed}: {terminated} backends terminated in {seconds} s; {}; {}; recovered in {recovery:.1?} (goal 10 s); \
+         {answered}; {}",
         bounded(findings.count(), "wrong answers", checked.acknowledged),
         checked.words(),
         client.tally.words(),

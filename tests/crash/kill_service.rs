@@ -8,6 +8,7 @@ use crate::support::client::Client;
 use crate::support::invariants;
 use crate::support::ledger::{Entry, Ledger};
 use crate::support::load::Load;
+use crate::support::questions::Questions;
 use crate::support::random::Random;
 use crate::support::report::{Figures, Findings, turn};
 use crate::support::service::Service;
@@ -30,6 +31,7 @@ async fn nothing_acknowledged_is_lost_or_doubled_when_the_service_is_killed() {
     let mut service = Service::start_with(&stage, &SETTINGS).await;
     let around = Surroundings::begin(&stage, &service).await;
     let client = Client::new(&service.url, &findings);
+    let questions = Questions::start(&client, &stage, &random).await;
     let load = Load::start(&client, &stage.tenants, 8, &random);
     // The long form gives each life of the service time for many writes.
     let longest_life = if wanted > 50 { 1_500 } else { 300 };
@@ -49,7 +51,9 @@ async fn nothing_acknowledged_is_lost_or_doubled_when_the_service_is_killed() {
     let ledger = load.finish().await;
     let took = started.elapsed();
     let owner = stage.owner().await;
+    let answers = questions.finish(&owner).await;
     let checked = invariants::check(&owner, &ledger, &around, &findings).await;
+    let answered = answers.check(&owner, &findings).await;
     replay(&client, &ledger, &owner, &mut random).await;
     starts.sort_unstable();
     let time = |at: usize| starts.get(at).copied().unwrap_or_default();
@@ -57,7 +61,7 @@ async fn nothing_acknowledged_is_lost_or_doubled_when_the_service_is_killed() {
     let in_time = starts.iter().filter(|time| **time <= GOAL).count();
     println!(
         "R1 seed {seed}: {kills} kills in {took:.1?}; {}; ready again in {median:.2?} median, {worst:.2?} worst, {in_time} \
-         of {kills} times within {GOAL:?}; {}",
+         of {kills} times within {GOAL:?}; {answered}; {}",
         checked.words(),
         client.tally.words(),
     );

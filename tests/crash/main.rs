@@ -18,6 +18,7 @@ mod job_worker;
 mod jobs;
 mod kill_database;
 mod kill_service;
+mod large_evidence;
 mod model_brownout;
 #[path = "../support/model_server.rs"]
 mod model_server;

@@ -17,7 +17,7 @@ use uuid::Uuid;
 use super::answer_body::{AnswerBody, AskQuestion, JudgeAnswer, UsageBody, read_judgment, read_question};
 use super::answer_stream;
 use super::extract::{Authenticated, JsonBody, PathId, Query, WriteHeaders};
-use super::problem::{Problem, ProblemBody};
+use super::problem::Problem;
 use super::state::ApiState;
 use crate::application::error::UseCaseError;
 use crate::application::knowledge::answer::{Answer, AnswerEvent};
@@ -35,8 +35,8 @@ use crate::application::ports::answer_store::JudgedAnswer;
     responses(
         (status = 200, description = "A stream of events", content_type = "text/event-stream", body = String),
         (status = 201, description = "The answer", body = AnswerBody, headers(("Location" = String))),
-        (status = "4XX", description = "A problem", body = ProblemBody, content_type = "application/problem+json"),
-        (status = 503, description = "Retry later", body = ProblemBody, content_type = "application/problem+json")))]
+        (status = 402, description = "The budget is used up"),
+        (status = 404, description = "There is no such collection")))]
 pub async fn post_answer(
     State(state): State<ApiState>,
     Authenticated(caller): Authenticated,
@@ -90,9 +90,7 @@ fn created(body: String, replayed: bool) -> Response {
 #[utoipa::path(get, path = "/v1/answers/{id}", tag = "knowledge",
     params(("id" = Uuid, Path, description = "The answer")),
     responses(
-        (status = 200, description = "The answer", body = AnswerBody),
-        (status = "4XX", description = "A problem", body = ProblemBody, content_type = "application/problem+json"),
-        (status = 503, description = "Retry later", body = ProblemBody, content_type = "application/problem+json")))]
+        (status = 200, description = "The answer", body = AnswerBody)))]
 pub async fn get_answer(
     State(state): State<ApiState>,
     Authenticated(caller): Authenticated,
@@ -106,9 +104,7 @@ pub async fn get_answer(
 #[utoipa::path(put, path = "/v1/answers/{id}/feedback", tag = "knowledge", request_body = JudgeAnswer,
     params(("id" = Uuid, Path, description = "The answer")),
     responses(
-        (status = 204, description = "Kept"),
-        (status = "4XX", description = "A problem", body = ProblemBody, content_type = "application/problem+json"),
-        (status = 503, description = "Retry later", body = ProblemBody, content_type = "application/problem+json")))]
+        (status = 204, description = "Kept")))]
 pub async fn put_feedback(
     State(state): State<ApiState>,
     Authenticated(caller): Authenticated,
@@ -170,9 +166,7 @@ pub struct FeedbackPage {
     params(("limit" = Option<u32>, Query, description = "Page size, 25 by default, at most 200"),
         ("cursor" = Option<String>, Query, description = "`next` of the page before")),
     responses(
-        (status = 200, description = "A page", body = FeedbackPage),
-        (status = "4XX", description = "A problem", body = ProblemBody, content_type = "application/problem+json"),
-        (status = 503, description = "Retry later", body = ProblemBody, content_type = "application/problem+json")))]
+        (status = 200, description = "A page", body = FeedbackPage)))]
 pub async fn list_feedback(
     State(state): State<ApiState>,
     Authenticated(caller): Authenticated,
@@ -207,9 +201,7 @@ fn place(bytes: &[u8]) -> Option<(Uuid, PrincipalId, u16)> {
 #[utoipa::path(get, path = "/v1/usage", tag = "knowledge",
     params(("month" = Option<String>, Query, description = "For instance 2026-11 (UTC); the present one when absent")),
     responses(
-        (status = 200, description = "The month", body = UsageBody),
-        (status = "4XX", description = "A problem", body = ProblemBody, content_type = "application/problem+json"),
-        (status = 503, description = "Retry later", body = ProblemBody, content_type = "application/problem+json")))]
+        (status = 200, description = "The month", body = UsageBody)))]
 pub async fn get_usage(
     State(state): State<ApiState>,
     Authenticated(caller): Authenticated,

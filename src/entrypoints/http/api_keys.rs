@@ -10,7 +10,7 @@ use utoipa::ToSchema;
 use super::extract::{Authenticated, JsonBody, PathId, Query, WriteHeaders};
 use super::page::IdPage;
 use super::presenter::respond;
-use super::problem::{Problem, ProblemBody};
+use super::problem::Problem;
 use super::state::ApiState;
 use super::tenancy_body::{
     CreateApiKey, CreatedKeyBody, HttpTenancyPresenter, KeyBody, RotateApiKey, new_key, overlap,
@@ -35,8 +35,7 @@ pub struct ApiKeyPage {
     params(("Idempotency-Key" = String, Header, description = "Your name for this operation, 1 to 255 visible ASCII characters")),
     responses(
         (status = 201, description = "Created", body = CreatedKeyBody, headers(("Location" = String))),
-        (status = "4XX", description = "A problem", body = ProblemBody, content_type = "application/problem+json"),
-        (status = 503, description = "Retry later", body = ProblemBody, content_type = "application/problem+json")))]
+        (status = 404, description = "There is no such principal")))]
 pub async fn post_api_key(
     State(state): State<ApiState>,
     Authenticated(caller): Authenticated,
@@ -54,9 +53,7 @@ pub async fn post_api_key(
         ("limit" = Option<u32>, Query, description = "Page size, 25 by default, at most 200"),
         ("cursor" = Option<String>, Query, description = "`next` of the page before")),
     responses(
-        (status = 200, description = "A page", body = ApiKeyPage),
-        (status = "4XX", description = "A problem", body = ProblemBody, content_type = "application/problem+json"),
-        (status = 503, description = "Retry later", body = ProblemBody, content_type = "application/problem+json")))]
+        (status = 200, description = "A page", body = ApiKeyPage)))]
 pub async fn list_api_keys(
     State(state): State<ApiState>,
     Authenticated(caller): Authenticated,
@@ -73,9 +70,7 @@ pub async fn list_api_keys(
 #[utoipa::path(get, path = "/v1/api-keys/{id}", tag = "tenancy",
     params(("id" = Uuid, Path, description = "The key")),
     responses(
-        (status = 200, description = "The key", body = KeyBody),
-        (status = "4XX", description = "A problem", body = ProblemBody, content_type = "application/problem+json"),
-        (status = 503, description = "Retry later", body = ProblemBody, content_type = "application/problem+json")))]
+        (status = 200, description = "The key", body = KeyBody)))]
 pub async fn get_api_key(
     State(state): State<ApiState>,
     Authenticated(caller): Authenticated,
@@ -90,9 +85,7 @@ pub async fn get_api_key(
     params(("id" = Uuid, Path, description = "The key to replace"),
         ("Idempotency-Key" = String, Header, description = "Your name for this operation, 1 to 255 visible ASCII characters")),
     responses(
-        (status = 201, description = "The new key", body = CreatedKeyBody, headers(("Location" = String))),
-        (status = "4XX", description = "A problem", body = ProblemBody, content_type = "application/problem+json"),
-        (status = 503, description = "Retry later", body = ProblemBody, content_type = "application/problem+json")))]
+        (status = 201, description = "The new key", body = CreatedKeyBody, headers(("Location" = String)))))]
 pub async fn post_rotation(
     State(state): State<ApiState>,
     Authenticated(caller): Authenticated,
@@ -110,9 +103,7 @@ pub async fn post_rotation(
     params(("id" = Uuid, Path, description = "The key"),
         ("Idempotency-Key" = Option<String>, Header, description = "Optional: doing it again changes nothing")),
     responses(
-        (status = 200, description = "The revoked key", body = KeyBody),
-        (status = "4XX", description = "A problem", body = ProblemBody, content_type = "application/problem+json"),
-        (status = 503, description = "Retry later", body = ProblemBody, content_type = "application/problem+json")))]
+        (status = 200, description = "The revoked key", body = KeyBody)))]
 pub async fn delete_api_key(
     State(state): State<ApiState>,
     Authenticated(caller): Authenticated,

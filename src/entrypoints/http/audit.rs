@@ -9,7 +9,7 @@ use utoipa::ToSchema;
 use uuid::Uuid;
 
 use super::extract::{Authenticated, PathId, Query};
-use super::problem::{Problem, ProblemBody};
+use super::problem::Problem;
 use super::state::ApiState;
 use crate::application::audit::read_trail::{TrailReading, read_administrative_trail, read_trail};
 use crate::application::audit::verify_checkpoints::Witness;
@@ -44,9 +44,7 @@ pub struct TrailPage {
         ("limit" = Option<u32>, Query, description = "Page size, 25 by default, at most 200"),
         ("cursor" = Option<String>, Query, description = "`next` of the page before")),
     responses(
-        (status = 200, description = "A page", body = TrailPage),
-        (status = "4XX", description = "A problem", body = ProblemBody, content_type = "application/problem+json"),
-        (status = 503, description = "Retry later", body = ProblemBody, content_type = "application/problem+json")))]
+        (status = 200, description = "A page", body = TrailPage)))]
 pub async fn get_case_trail(
     State(state): State<ApiState>,
     Authenticated(caller): Authenticated,
@@ -65,9 +63,7 @@ pub async fn get_case_trail(
         ("limit" = Option<u32>, Query, description = "Page size, 25 by default, at most 200"),
         ("cursor" = Option<String>, Query, description = "`next` of the page before")),
     responses(
-        (status = 200, description = "A page", body = TrailPage),
-        (status = "4XX", description = "A problem", body = ProblemBody, content_type = "application/problem+json"),
-        (status = 503, description = "Retry later", body = ProblemBody, content_type = "application/problem+json")))]
+        (status = 200, description = "A page", body = TrailPage)))]
 pub async fn get_administrative_trail(
     State(state): State<ApiState>,
     Authenticated(caller): Authenticated,
@@ -105,9 +101,7 @@ pub struct ChainVerdict {
 #[utoipa::path(get, path = "/v1/cases/{id}/audit/verify", tag = "audit",
     params(("id" = Uuid, Path, description = "The case")),
     responses(
-        (status = 200, description = "The verdict", body = ChainVerdict),
-        (status = "4XX", description = "A problem", body = ProblemBody, content_type = "application/problem+json"),
-        (status = 503, description = "Retry later", body = ProblemBody, content_type = "application/problem+json")))]
+        (status = 200, description = "The verdict", body = ChainVerdict)))]
 pub async fn verify_case(
     State(state): State<ApiState>,
     Authenticated(caller): Authenticated,
@@ -155,9 +149,7 @@ pub struct TrailVerdict {
         ("witness" = Option<String>, Query,
         description = "A checkpoint that you wrote down, as NUMBER:DIGEST; it must still be there; the same for every part")),
     responses(
-        (status = 200, description = "The verdict", body = TrailVerdict),
-        (status = "4XX", description = "A problem", body = ProblemBody, content_type = "application/problem+json"),
-        (status = 503, description = "Retry later", body = ProblemBody, content_type = "application/problem+json")))]
+        (status = 200, description = "The verdict", body = TrailVerdict)))]
 pub async fn verify_tenant(
     State(state): State<ApiState>,
     Authenticated(caller): Authenticated,

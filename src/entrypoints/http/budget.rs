@@ -11,7 +11,7 @@ use utoipa::ToSchema;
 use super::extract::{Authenticated, JsonBody, WriteHeaders};
 use super::form::Form;
 use super::presenter::{respond, show};
-use super::problem::{Problem, ProblemBody};
+use super::problem::Problem;
 use super::state::ApiState;
 use super::tenancy_body::HttpTenancyPresenter;
 use crate::application::error::Invalid;
@@ -51,9 +51,7 @@ pub struct SetBudget {
 /// Get what the tenant may spend on models in a month. What was spent is at `/v1/usage`.
 #[utoipa::path(get, path = "/v1/budget", tag = "knowledge",
     responses(
-        (status = 200, description = "The budget", body = BudgetBody, headers(("ETag" = String))),
-        (status = "4XX", description = "A problem", body = ProblemBody, content_type = "application/problem+json"),
-        (status = 503, description = "Retry later", body = ProblemBody, content_type = "application/problem+json")))]
+        (status = 200, description = "The budget", body = BudgetBody, headers(("ETag" = String)))))]
 pub async fn get_budget(
     State(state): State<ApiState>,
     Authenticated(caller): Authenticated,
@@ -67,9 +65,7 @@ pub async fn get_budget(
     params(("If-Match" = String, Header, description = "The ETag of the version you saw"),
         ("Idempotency-Key" = Option<String>, Header, description = "Optional here: If-Match already keeps a retry from doubling")),
     responses(
-        (status = 200, description = "The budget after the change", body = BudgetBody, headers(("ETag" = String))),
-        (status = "4XX", description = "A problem", body = ProblemBody, content_type = "application/problem+json"),
-        (status = 503, description = "Retry later", body = ProblemBody, content_type = "application/problem+json")))]
+        (status = 200, description = "The budget after the change", body = BudgetBody, headers(("ETag" = String)))))]
 pub async fn put_budget(
     State(state): State<ApiState>,
     Authenticated(caller): Authenticated,

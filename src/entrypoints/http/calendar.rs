@@ -16,7 +16,7 @@ use super::case_body::names_schema;
 use super::extract::{Authenticated, JsonBody, WriteHeaders};
 use super::form::Form;
 use super::presenter::{respond, show};
-use super::problem::{Problem, ProblemBody};
+use super::problem::Problem;
 use super::state::ApiState;
 use super::tenancy_body::HttpTenancyPresenter;
 use crate::application::error::Invalid;
@@ -81,9 +81,7 @@ pub struct SetCalendar {
 /// Get the calendar by which the tenant's deadlines are reckoned.
 #[utoipa::path(get, path = "/v1/calendar", tag = "tenancy",
     responses(
-        (status = 200, description = "The calendar", body = CalendarBody, headers(("ETag" = String))),
-        (status = "4XX", description = "A problem", body = ProblemBody, content_type = "application/problem+json"),
-        (status = 503, description = "Retry later", body = ProblemBody, content_type = "application/problem+json")))]
+        (status = 200, description = "The calendar", body = CalendarBody, headers(("ETag" = String)))))]
 pub async fn get_calendar(
     State(state): State<ApiState>,
     Authenticated(caller): Authenticated,
@@ -97,9 +95,7 @@ pub async fn get_calendar(
     params(("If-Match" = String, Header, description = "The ETag of the version you saw"),
         ("Idempotency-Key" = Option<String>, Header, description = "Optional here: If-Match already keeps a retry from doubling")),
     responses(
-        (status = 200, description = "The calendar after the change", body = CalendarBody, headers(("ETag" = String))),
-        (status = "4XX", description = "A problem", body = ProblemBody, content_type = "application/problem+json"),
-        (status = 503, description = "Retry later", body = ProblemBody, content_type = "application/problem+json")))]
+        (status = 200, description = "The calendar after the change", body = CalendarBody, headers(("ETag" = String)))))]
 pub async fn put_calendar(
     State(state): State<ApiState>,
     Authenticated(caller): Authenticated,

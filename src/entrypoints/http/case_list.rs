@@ -14,7 +14,7 @@ use uuid::Uuid;
 
 use super::case_body::CaseBody;
 use super::extract::{Authenticated, Query};
-use super::problem::{Problem, ProblemBody};
+use super::problem::Problem;
 use super::state::ApiState;
 use crate::application::error::UseCaseError;
 use crate::application::ports::case_reader::{CaseFilter, CaseSort, Position, Viewer};
@@ -52,9 +52,7 @@ pub struct CasePage<'a> {
         ("cursor" = Option<String>, Query, description = "`next` of the page before"),
         ("count" = Option<bool>, Query, description = "Count all matches, too")),
     responses(
-        (status = 200, description = "A page", body = CasePage<'static>),
-        (status = "4XX", description = "A problem", body = ProblemBody, content_type = "application/problem+json"),
-        (status = 503, description = "Retry later", body = ProblemBody, content_type = "application/problem+json")))]
+        (status = 200, description = "A page", body = CasePage<'static>)))]
 pub async fn list_cases(
     State(state): State<ApiState>,
     Authenticated(caller): Authenticated,

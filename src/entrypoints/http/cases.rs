@@ -10,7 +10,7 @@ use http::{HeaderMap, HeaderValue, StatusCode};
 use super::case_body::{CaseBody, CreateCase, PatchCase, case_changes, new_case};
 use super::extract::{Authenticated, JsonBody, PathId, WriteHeaders};
 use super::presenter::{Created, HttpPresenter, respond};
-use super::problem::{Problem, ProblemBody};
+use super::problem::Problem;
 use super::state::ApiState;
 use crate::application::cases::create_case::create_case;
 use crate::application::cases::delete_case::delete_case;
@@ -22,9 +22,7 @@ use crate::application::cases::unit_of_work::ChangeRequest;
 #[utoipa::path(post, path = "/v1/cases", tag = "cases", request_body = CreateCase,
     params(("Idempotency-Key" = String, Header, description = "Your name for this operation, 1 to 255 visible ASCII characters")),
     responses(
-        (status = 201, description = "Created", body = CaseBody<'static>, headers(("ETag" = String), ("Location" = String))),
-        (status = "4XX", description = "A problem", body = ProblemBody, content_type = "application/problem+json"),
-        (status = 503, description = "Retry later", body = ProblemBody, content_type = "application/problem+json")))]
+        (status = 201, description = "Created", body = CaseBody<'static>, headers(("ETag" = String), ("Location" = String)))))]
 pub async fn post_case(
     State(state): State<ApiState>,
     Authenticated(caller): Authenticated,
@@ -42,9 +40,7 @@ pub async fn post_case(
     params(("id" = Uuid, Path, description = "The case"), ("If-None-Match" = Option<String>, Header, description = "The ETag you have")),
     responses(
         (status = 200, description = "The case", body = CaseBody<'static>, headers(("ETag" = String))),
-        (status = 304, description = "You have the current version"),
-        (status = "4XX", description = "A problem", body = ProblemBody, content_type = "application/problem+json"),
-        (status = 503, description = "Retry later", body = ProblemBody, content_type = "application/problem+json")))]
+        (status = 304, description = "You have the current version")))]
 pub async fn get_case(
     State(state): State<ApiState>,
     Authenticated(caller): Authenticated,
@@ -73,9 +69,7 @@ pub async fn get_case(
         ("If-Match" = String, Header, description = "The ETag of the version you saw"),
         ("Idempotency-Key" = Option<String>, Header, description = "Optional here: If-Match already keeps a retry from doubling")),
     responses(
-        (status = 200, description = "The case after the change", body = CaseBody<'static>, headers(("ETag" = String))),
-        (status = "4XX", description = "A problem", body = ProblemBody, content_type = "application/problem+json"),
-        (status = 503, description = "Retry later", body = ProblemBody, content_type = "application/problem+json")))]
+        (status = 200, description = "The case after the change", body = CaseBody<'static>, headers(("ETag" = String)))))]
 pub async fn patch_case(
     State(state): State<ApiState>,
     Authenticated(caller): Authenticated,
@@ -104,9 +98,7 @@ pub async fn patch_case(
         ("If-Match" = String, Header, description = "The ETag of the version you saw"),
         ("Idempotency-Key" = Option<String>, Header, description = "Optional: with it a retry gets the first answer instead of 404")),
     responses(
-        (status = 200, description = "The case as it was last", body = CaseBody<'static>),
-        (status = "4XX", description = "A problem", body = ProblemBody, content_type = "application/problem+json"),
-        (status = 503, description = "Retry later", body = ProblemBody, content_type = "application/problem+json")))]
+        (status = 200, description = "The case as it was last", body = CaseBody<'static>)))]
 pub async fn remove_case(
     State(state): State<ApiState>,
     Authenticated(caller): Authenticated,

@@ -11,7 +11,7 @@ use utoipa::ToSchema;
 
 use super::extract::{Authenticated, Query, WriteHeaders};
 use super::presenter::respond;
-use super::problem::{Problem, ProblemBody};
+use super::problem::Problem;
 use super::state::ApiState;
 use crate::application::audit::checkpoints::{post_checkpoint, require_keeper};
 use crate::application::error::UseCaseError;
@@ -75,9 +75,7 @@ pub struct CheckpointPage {
 #[utoipa::path(post, path = "/v1/audit/checkpoints", tag = "audit",
     params(("Idempotency-Key" = String, Header, description = "Your name for this operation")),
     responses(
-        (status = 201, description = "Made", body = CheckpointBody),
-        (status = "4XX", description = "A problem", body = ProblemBody, content_type = "application/problem+json"),
-        (status = 503, description = "Retry later", body = ProblemBody, content_type = "application/problem+json")))]
+        (status = 201, description = "Made", body = CheckpointBody)))]
 pub async fn create_checkpoint(
     State(state): State<ApiState>,
     Authenticated(caller): Authenticated,
@@ -98,9 +96,7 @@ pub async fn create_checkpoint(
     params(("limit" = Option<u32>, Query, description = "Page size, 25 by default, at most 200"),
         ("cursor" = Option<String>, Query, description = "`next` of the page before")),
     responses(
-        (status = 200, description = "A page", body = CheckpointPage),
-        (status = "4XX", description = "A problem", body = ProblemBody, content_type = "application/problem+json"),
-        (status = 503, description = "Retry later", body = ProblemBody, content_type = "application/problem+json")))]
+        (status = 200, description = "A page", body = CheckpointPage)))]
 pub async fn list_checkpoints(
     State(state): State<ApiState>,
     Authenticated(caller): Authenticated,
@@ -137,9 +133,7 @@ pub struct PublicKeyBody {
 /// Get the public key that verifies checkpoints; keep a copy outside the service.
 #[utoipa::path(get, path = "/v1/audit/public-key", tag = "audit",
     responses(
-        (status = 200, description = "The key", body = PublicKeyBody),
-        (status = "4XX", description = "A problem", body = ProblemBody, content_type = "application/problem+json"),
-        (status = 503, description = "Retry later", body = ProblemBody, content_type = "application/problem+json")))]
+        (status = 200, description = "The key", body = PublicKeyBody)))]
 pub async fn get_public_key(
     State(state): State<ApiState>,
     Authenticated(_caller): Authenticated,

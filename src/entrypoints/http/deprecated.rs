@@ -7,7 +7,7 @@ use http::header::LINK;
 
 use super::case_list::{CasePage, list_cases};
 use super::extract::{Authenticated, Query};
-use super::problem::{Problem, ProblemBody};
+use super::problem::Problem;
 use super::state::ApiState;
 
 /// When `GET /v1/cases/search` became deprecated: 2026-11-01T00:00:00Z as a structured-field date (RFC 9745, section 2.1).
@@ -21,9 +21,7 @@ const SUCCESSOR: HeaderValue = HeaderValue::from_static("</v1/cases>; rel=\"succ
 #[utoipa::path(get, path = "/v1/cases/search", tag = "cases",
     params(("q" = Option<String>, Query, description = "As for GET /v1/cases, with all its other parameters")),
     responses(
-        (status = 200, description = "A page", body = CasePage<'static>, headers(("Deprecation" = String), ("Sunset" = String), ("Link" = String))),
-        (status = "4XX", description = "A problem", body = ProblemBody, content_type = "application/problem+json"),
-        (status = 503, description = "Retry later", body = ProblemBody, content_type = "application/problem+json")))]
+        (status = 200, description = "A page", body = CasePage<'static>, headers(("Deprecation" = String), ("Sunset" = String), ("Link" = String)))))]
 #[deprecated = "use list_cases"]
 pub async fn search_cases(state: State<ApiState>, caller: Authenticated, query: Query) -> Result<Response, Problem> {
     let mut response = list_cases(state, caller, query).await?;

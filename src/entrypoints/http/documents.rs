@@ -18,7 +18,7 @@ use super::extract::json_body::is_json;
 use super::extract::{Authenticated, JsonBody, PathId, Query, WriteHeaders};
 use super::page::IdPage;
 use super::presenter::respond;
-use super::problem::{Problem, ProblemBody};
+use super::problem::Problem;
 use super::state::ApiState;
 use super::tenancy_body::HttpTenancyPresenter;
 use crate::application::error::UseCaseError;
@@ -59,10 +59,7 @@ pub struct CollectionList {
     params(("Idempotency-Key" = String, Header, description = "Your name for this operation, 1 to 255 visible ASCII characters")),
     responses(
         (status = 200, description = "Known already, or replaced", body = DocumentBody),
-        (status = 201, description = "New", body = DocumentBody, headers(("Location" = String))),
-        (status = "4XX", description = "A problem", body = ProblemBody, content_type = "application/problem+json"),
-        (status = 503, description = "Retry later", body = ProblemBody, content_type = "application/problem+json"),
-        (status = 507, description = "No space left", body = ProblemBody, content_type = "application/problem+json")))]
+        (status = 201, description = "New", body = DocumentBody, headers(("Location" = String)))))]
 pub async fn post_document(
     State(state): State<ApiState>,
     Authenticated(caller): Authenticated,
@@ -101,9 +98,7 @@ pub async fn post_document(
         ("limit" = Option<u32>, Query, description = "Page size, 25 by default, at most 200"),
         ("cursor" = Option<String>, Query, description = "`next` of the page before")),
     responses(
-        (status = 200, description = "A page", body = DocumentPage),
-        (status = "4XX", description = "A problem", body = ProblemBody, content_type = "application/problem+json"),
-        (status = 503, description = "Retry later", body = ProblemBody, content_type = "application/problem+json")))]
+        (status = 200, description = "A page", body = DocumentPage)))]
 pub async fn list_documents(
     State(state): State<ApiState>,
     Authenticated(caller): Authenticated,
@@ -124,9 +119,7 @@ pub async fn list_documents(
 #[utoipa::path(get, path = "/v1/documents/{id}", tag = "documents",
     params(("id" = Uuid, Path, description = "The document")),
     responses(
-        (status = 200, description = "The document", body = DocumentBody),
-        (status = "4XX", description = "A problem", body = ProblemBody, content_type = "application/problem+json"),
-        (status = 503, description = "Retry later", body = ProblemBody, content_type = "application/problem+json")))]
+        (status = 200, description = "The document", body = DocumentBody)))]
 pub async fn get_document(
     State(state): State<ApiState>,
     Authenticated(caller): Authenticated,
@@ -141,9 +134,7 @@ pub async fn get_document(
     params(("id" = Uuid, Path, description = "The document"),
         ("Idempotency-Key" = Option<String>, Header, description = "Optional: a second time there is nothing to remove")),
     responses(
-        (status = 200, description = "What was removed", body = DocumentBody),
-        (status = "4XX", description = "A problem", body = ProblemBody, content_type = "application/problem+json"),
-        (status = 503, description = "Retry later", body = ProblemBody, content_type = "application/problem+json")))]
+        (status = 200, description = "What was removed", body = DocumentBody)))]
 pub async fn delete_document(
     State(state): State<ApiState>,
     Authenticated(caller): Authenticated,
@@ -161,9 +152,7 @@ pub async fn delete_document(
         ("limit" = Option<u32>, Query, description = "Page size, 25 by default, at most 200"),
         ("cursor" = Option<String>, Query, description = "`next` of the page before")),
     responses(
-        (status = 200, description = "A page", body = PassagePage),
-        (status = "4XX", description = "A problem", body = ProblemBody, content_type = "application/problem+json"),
-        (status = 503, description = "Retry later", body = ProblemBody, content_type = "application/problem+json")))]
+        (status = 200, description = "A page", body = PassagePage)))]
 pub async fn list_passages(
     State(state): State<ApiState>,
     Authenticated(caller): Authenticated,
@@ -181,9 +170,7 @@ pub async fn list_passages(
 /// List the collections and how their documents are cut.
 #[utoipa::path(get, path = "/v1/collections", tag = "documents",
     responses(
-        (status = 200, description = "The collections", body = CollectionList),
-        (status = "4XX", description = "A problem", body = ProblemBody, content_type = "application/problem+json"),
-        (status = 503, description = "Retry later", body = ProblemBody, content_type = "application/problem+json")))]
+        (status = 200, description = "The collections", body = CollectionList)))]
 pub async fn list_collections(
     State(state): State<ApiState>,
     Authenticated(caller): Authenticated,

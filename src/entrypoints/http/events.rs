@@ -14,7 +14,7 @@ use uuid::Uuid;
 use super::case_list::viewer;
 use super::event_stream;
 use super::extract::{Authenticated, Query};
-use super::problem::{Problem, ProblemBody};
+use super::problem::Problem;
 use super::state::ApiState;
 use crate::application::error::UseCaseError;
 use crate::application::events::envelope::Envelope;
@@ -54,9 +54,7 @@ pub struct EventPage {
         ("limit" = Option<u32>, Query, description = "Page size, 25 by default, at most 200"),
         ("Last-Event-ID" = Option<String>, Header, description = "Of a stream: the id of the last message that was seen")),
     responses(
-        (status = 200, description = "A page, or a stream", content((EventPage = "application/json"), (String = "text/event-stream"))),
-        (status = "4XX", description = "A problem", body = ProblemBody, content_type = "application/problem+json"),
-        (status = 503, description = "Retry later", body = ProblemBody, content_type = "application/problem+json")))]
+        (status = 200, description = "A page, or a stream", content((EventPage = "application/json"), (String = "text/event-stream")))))]
 pub async fn list_events(
     State(state): State<ApiState>,
     Authenticated(caller): Authenticated,

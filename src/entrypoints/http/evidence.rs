@@ -16,7 +16,7 @@ use super::case_body::CaseBody;
 use super::extract::{Authenticated, PathId, PathIds, Query, WriteHeaders};
 use super::notes::id_in_cursor;
 use super::presenter::{Created, HttpPresenter, respond};
-use super::problem::{Problem, ProblemBody, ProblemKind};
+use super::problem::{Problem, ProblemKind};
 use super::state::ApiState;
 use crate::application::cases::unit_of_work::ChangeRequest;
 use crate::application::error::{Invalid, UseCaseError};
@@ -97,10 +97,7 @@ pub struct EvidenceForm {
         ("If-Match" = String, Header, description = "The ETag of the version you saw"),
         ("Idempotency-Key" = String, Header, description = "Your name for this operation")),
     responses(
-        (status = 201, description = "The case with the evidence", body = CaseBody<'static>, headers(("ETag" = String), ("Location" = String))),
-        (status = "4XX", description = "A problem", body = ProblemBody, content_type = "application/problem+json"),
-        (status = 503, description = "Retry later", body = ProblemBody, content_type = "application/problem+json"),
-        (status = 507, description = "No space left", body = ProblemBody, content_type = "application/problem+json")))]
+        (status = 201, description = "The case with the evidence", body = CaseBody<'static>, headers(("ETag" = String), ("Location" = String)))))]
 pub async fn post_evidence(
     State(state): State<ApiState>,
     Authenticated(caller): Authenticated,
@@ -141,9 +138,7 @@ pub async fn post_evidence(
         ("limit" = Option<u32>, Query, description = "Page size, 25 by default, at most 200"),
         ("cursor" = Option<String>, Query, description = "`next` of the page before")),
     responses(
-        (status = 200, description = "A page", body = EvidencePage),
-        (status = "4XX", description = "A problem", body = ProblemBody, content_type = "application/problem+json"),
-        (status = 503, description = "Retry later", body = ProblemBody, content_type = "application/problem+json")))]
+        (status = 200, description = "A page", body = EvidencePage)))]
 pub async fn get_evidence_list(
     State(state): State<ApiState>,
     Authenticated(caller): Authenticated,
@@ -169,9 +164,7 @@ pub async fn get_evidence_list(
 #[utoipa::path(get, path = "/v1/cases/{id}/evidence/{evidence_id}", tag = "evidence",
     params(("id" = Uuid, Path, description = "The case"), ("evidence_id" = Uuid, Path, description = "The attachment")),
     responses(
-        (status = 200, description = "The attachment", body = EvidenceBody),
-        (status = "4XX", description = "A problem", body = ProblemBody, content_type = "application/problem+json"),
-        (status = 503, description = "Retry later", body = ProblemBody, content_type = "application/problem+json")))]
+        (status = 200, description = "The attachment", body = EvidenceBody)))]
 pub async fn get_evidence(
     State(state): State<ApiState>,
     Authenticated(caller): Authenticated,

@@ -13,7 +13,7 @@ use http::{HeaderMap, HeaderValue, StatusCode};
 use sha2::{Digest, Sha256};
 
 use super::extract::{Authenticated, PathIds};
-use super::problem::{Problem, ProblemBody, ProblemKind};
+use super::problem::{Problem, ProblemKind};
 use super::state::ApiState;
 use crate::application::error::UseCaseError;
 use crate::application::evidence::media_type::served_type;
@@ -28,12 +28,12 @@ use crate::application::ports::case_reader::EvidenceItem;
         ("If-None-Match" = Option<String>, Header, description = "The ETag you have"),
         ("Range" = Option<String>, Header, description = "For instance bytes=0-1023")),
     responses(
-        (status = 200, description = "The bytes", body = Vec<u8>, content_type = "application/octet-stream",
+        (status = 200, description = "The bytes, under their own media type where a browser would only show them",
+            content((Vec<u8> = "application/octet-stream"), (Vec<u8> = "*/*")),
             headers(("ETag" = String), ("Repr-Digest" = String), ("Content-Disposition" = String))),
-        (status = 206, description = "A part of the bytes", body = Vec<u8>, content_type = "application/octet-stream"),
+        (status = 206, description = "A part of the bytes", content((Vec<u8> = "application/octet-stream"), (Vec<u8> = "*/*"))),
         (status = 304, description = "You have these bytes"),
-        (status = "4XX", description = "A problem", body = ProblemBody, content_type = "application/problem+json"),
-        (status = 503, description = "Retry later", body = ProblemBody, content_type = "application/problem+json")))]
+        (status = 416, description = "The range lies behind the end")))]
 pub async fn get_evidence_content(
     State(state): State<ApiState>,
     Authenticated(caller): Authenticated,

@@ -12,7 +12,7 @@ use super::extract::{Authenticated, JsonBody, PathId, Query, WriteHeaders};
 use super::job_body::{CreateJob, JobBody, RedriveJobs, Redriven, job_order, redrive_kind};
 use super::page::IdPage;
 use super::presenter::respond;
-use super::problem::{Problem, ProblemBody};
+use super::problem::Problem;
 use super::state::ApiState;
 use super::tenancy_body::HttpTenancyPresenter;
 use crate::application::jobs::administer::{JobAct, Jobs, administer, list_jobs, read_job, require_keeper};
@@ -65,9 +65,7 @@ fn parts(state: &ApiState) -> Jobs<'_> {
     params(("Idempotency-Key" = String, Header, description = "Your name for this operation, 1 to 255 visible ASCII characters")),
     responses(
         (status = 200, description = "There is a job with this unique key", body = JobBody),
-        (status = 201, description = "Enqueued", body = JobBody, headers(("Location" = String))),
-        (status = "4XX", description = "A problem", body = ProblemBody, content_type = "application/problem+json"),
-        (status = 503, description = "Retry later", body = ProblemBody, content_type = "application/problem+json")))]
+        (status = 201, description = "Enqueued", body = JobBody, headers(("Location" = String)))))]
 pub async fn post_job(
     State(state): State<ApiState>,
     Authenticated(caller): Authenticated,
@@ -86,9 +84,7 @@ pub async fn post_job(
         ("limit" = Option<u32>, Query, description = "Page size, 25 by default, at most 200"),
         ("cursor" = Option<String>, Query, description = "`next` of the page before")),
     responses(
-        (status = 200, description = "A page", body = JobPage),
-        (status = "4XX", description = "A problem", body = ProblemBody, content_type = "application/problem+json"),
-        (status = 503, description = "Retry later", body = ProblemBody, content_type = "application/problem+json")))]
+        (status = 200, description = "A page", body = JobPage)))]
 pub async fn get_jobs(
     State(state): State<ApiState>,
     Authenticated(caller): Authenticated,
@@ -109,9 +105,7 @@ pub async fn get_jobs(
 #[utoipa::path(get, path = "/v1/jobs/{id}", tag = "jobs",
     params(("id" = Uuid, Path, description = "The job")),
     responses(
-        (status = 200, description = "The job", body = JobBody),
-        (status = "4XX", description = "A problem", body = ProblemBody, content_type = "application/problem+json"),
-        (status = 503, description = "Retry later", body = ProblemBody, content_type = "application/problem+json")))]
+        (status = 200, description = "The job", body = JobBody)))]
 pub async fn get_job(
     State(state): State<ApiState>,
     Authenticated(caller): Authenticated,
@@ -126,9 +120,7 @@ pub async fn get_job(
     params(("id" = Uuid, Path, description = "The job"),
         ("Idempotency-Key" = String, Header, description = "Your name for this operation, 1 to 255 visible ASCII characters")),
     responses(
-        (status = 200, description = "The job after the act", body = JobBody),
-        (status = "4XX", description = "A problem", body = ProblemBody, content_type = "application/problem+json"),
-        (status = 503, description = "Retry later", body = ProblemBody, content_type = "application/problem+json")))]
+        (status = 200, description = "The job after the act", body = JobBody)))]
 pub async fn cancel_job(
     State(state): State<ApiState>,
     Authenticated(caller): Authenticated,
@@ -144,9 +136,7 @@ pub async fn cancel_job(
     params(("id" = Uuid, Path, description = "The job"),
         ("Idempotency-Key" = String, Header, description = "Your name for this operation, 1 to 255 visible ASCII characters")),
     responses(
-        (status = 200, description = "The job after the act", body = JobBody),
-        (status = "4XX", description = "A problem", body = ProblemBody, content_type = "application/problem+json"),
-        (status = 503, description = "Retry later", body = ProblemBody, content_type = "application/problem+json")))]
+        (status = 200, description = "The job after the act", body = JobBody)))]
 pub async fn redrive_job(
     State(state): State<ApiState>,
     Authenticated(caller): Authenticated,
@@ -161,9 +151,7 @@ pub async fn redrive_job(
 #[utoipa::path(post, path = "/v1/jobs/redrive", tag = "jobs", request_body = RedriveJobs,
     params(("Idempotency-Key" = String, Header, description = "Your name for this operation, 1 to 255 visible ASCII characters")),
     responses(
-        (status = 200, description = "How many there were", body = Redriven),
-        (status = "4XX", description = "A problem", body = ProblemBody, content_type = "application/problem+json"),
-        (status = 503, description = "Retry later", body = ProblemBody, content_type = "application/problem+json")))]
+        (status = 200, description = "How many there were", body = Redriven)))]
 pub async fn redrive_jobs(
     State(state): State<ApiState>,
     Authenticated(caller): Authenticated,
@@ -178,9 +166,7 @@ pub async fn redrive_jobs(
 /// List the kinds of jobs, what they do and who may enqueue them.
 #[utoipa::path(get, path = "/v1/job-kinds", tag = "jobs",
     responses(
-        (status = 200, description = "The kinds", body = JobKinds),
-        (status = "4XX", description = "A problem", body = ProblemBody, content_type = "application/problem+json"),
-        (status = 503, description = "Retry later", body = ProblemBody, content_type = "application/problem+json")))]
+        (status = 200, description = "The kinds", body = JobKinds)))]
 pub async fn list_job_kinds(
     State(state): State<ApiState>,
     Authenticated(caller): Authenticated,

@@ -12,7 +12,7 @@ use uuid::Uuid;
 use super::case_body::names_schema;
 use super::case_list::viewer;
 use super::extract::{Authenticated, PathId, PathIds};
-use super::problem::{Problem, ProblemBody};
+use super::problem::Problem;
 use super::state::ApiState;
 use crate::application::cases::read_case::read_case;
 use crate::application::error::UseCaseError;
@@ -60,9 +60,7 @@ pub struct LinkList {
 #[utoipa::path(get, path = "/v1/cases/{id}/links", tag = "cases",
     params(("id" = Uuid, Path, description = "The case")),
     responses(
-        (status = 200, description = "The links", body = LinkList),
-        (status = "4XX", description = "A problem", body = ProblemBody, content_type = "application/problem+json"),
-        (status = 503, description = "Retry later", body = ProblemBody, content_type = "application/problem+json")))]
+        (status = 200, description = "The links", body = LinkList)))]
 pub async fn list_links(
     State(state): State<ApiState>,
     Authenticated(caller): Authenticated,
@@ -76,9 +74,7 @@ pub async fn list_links(
 #[utoipa::path(get, path = "/v1/cases/{id}/links/{link_id}", tag = "cases",
     params(("id" = Uuid, Path, description = "The case"), ("link_id" = Uuid, Path, description = "The link")),
     responses(
-        (status = 200, description = "The link", body = LinkBody),
-        (status = "4XX", description = "A problem", body = ProblemBody, content_type = "application/problem+json"),
-        (status = 503, description = "Retry later", body = ProblemBody, content_type = "application/problem+json")))]
+        (status = 200, description = "The link", body = LinkBody)))]
 pub async fn get_link(
     State(state): State<ApiState>,
     Authenticated(caller): Authenticated,

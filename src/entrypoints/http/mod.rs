@@ -39,6 +39,7 @@ pub mod principals;
 pub mod problem;
 pub mod problem_from;
 pub mod problem_pages;
+pub mod problem_responses;
 pub mod rate_limits;
 pub mod register;
 pub mod register_entries;

@@ -10,7 +10,7 @@ use uuid::Uuid;
 
 use super::case_body::names_schema;
 use super::extract::{Authenticated, PathId, PathIds, Query};
-use super::problem::{Problem, ProblemBody};
+use super::problem::Problem;
 use super::state::ApiState;
 use crate::application::cases::read_case::read_case;
 use crate::application::error::UseCaseError;
@@ -57,9 +57,7 @@ pub struct NotePage {
         ("limit" = Option<u32>, Query, description = "Page size, 25 by default, at most 200"),
         ("cursor" = Option<String>, Query, description = "`next` of the page before")),
     responses(
-        (status = 200, description = "A page", body = NotePage),
-        (status = "4XX", description = "A problem", body = ProblemBody, content_type = "application/problem+json"),
-        (status = 503, description = "Retry later", body = ProblemBody, content_type = "application/problem+json")))]
+        (status = 200, description = "A page", body = NotePage)))]
 pub async fn list_notes(
     State(state): State<ApiState>,
     Authenticated(caller): Authenticated,
@@ -87,9 +85,7 @@ pub async fn list_notes(
 #[utoipa::path(get, path = "/v1/cases/{id}/notes/{note_id}", tag = "cases",
     params(("id" = Uuid, Path, description = "The case"), ("note_id" = Uuid, Path, description = "The note")),
     responses(
-        (status = 200, description = "The note", body = NoteBody),
-        (status = "4XX", description = "A problem", body = ProblemBody, content_type = "application/problem+json"),
-        (status = 503, description = "Retry later", body = ProblemBody, content_type = "application/problem+json")))]
+        (status = 200, description = "The note", body = NoteBody)))]
 pub async fn get_note(
     State(state): State<ApiState>,
     Authenticated(caller): Authenticated,

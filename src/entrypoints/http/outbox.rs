@@ -11,7 +11,7 @@ use uuid::Uuid;
 
 use super::extract::{Authenticated, JsonBody, PathIds, Query, WriteHeaders};
 use super::presenter::respond;
-use super::problem::{Problem, ProblemBody};
+use super::problem::Problem;
 use super::state::ApiState;
 use super::tenancy_body::HttpTenancyPresenter;
 use super::webhook_body::{RedriveDeliveries, SkipDelivery, redrive, skip};
@@ -102,9 +102,7 @@ pub struct SkipReport {
         ("limit" = Option<u32>, Query, description = "Page size, 25 by default, at most 200"),
         ("cursor" = Option<String>, Query, description = "`next` of the page before")),
     responses(
-        (status = 200, description = "A page", body = WaitingPage),
-        (status = "4XX", description = "A problem", body = ProblemBody, content_type = "application/problem+json"),
-        (status = 503, description = "Retry later", body = ProblemBody, content_type = "application/problem+json")))]
+        (status = 200, description = "A page", body = WaitingPage)))]
 pub async fn list_waiting(
     State(state): State<ApiState>,
     Authenticated(caller): Authenticated,
@@ -130,9 +128,7 @@ pub async fn list_waiting(
     params(("destination_id" = Uuid, Path, description = "The endpoint or sink"),
         ("case_id" = Uuid, Path, description = "The case")),
     responses(
-        (status = 200, description = "What waits", body = WaitingDelivery),
-        (status = "4XX", description = "A problem", body = ProblemBody, content_type = "application/problem+json"),
-        (status = 503, description = "Retry later", body = ProblemBody, content_type = "application/problem+json")))]
+        (status = 200, description = "What waits", body = WaitingDelivery)))]
 pub async fn get_waiting(
     State(state): State<ApiState>,
     Authenticated(caller): Authenticated,
@@ -145,9 +141,7 @@ pub async fn get_waiting(
 #[utoipa::path(post, path = "/v1/outbox/redrive", tag = "outbox", request_body = RedriveDeliveries,
     params(("Idempotency-Key" = String, Header, description = "Your name for this operation, 1 to 255 visible ASCII characters")),
     responses(
-        (status = 200, description = "How many", body = RedriveReport),
-        (status = "4XX", description = "A problem", body = ProblemBody, content_type = "application/problem+json"),
-        (status = 503, description = "Retry later", body = ProblemBody, content_type = "application/problem+json")))]
+        (status = 200, description = "How many", body = RedriveReport)))]
 pub async fn post_redrive(
     State(state): State<ApiState>,
     Authenticated(caller): Authenticated,
@@ -165,9 +159,7 @@ pub async fn post_redrive(
         ("case_id" = Uuid, Path, description = "The case"),
         ("Idempotency-Key" = String, Header, description = "Your name for this operation, 1 to 255 visible ASCII characters")),
     responses(
-        (status = 200, description = "What was skipped", body = SkipReport),
-        (status = "4XX", description = "A problem", body = ProblemBody, content_type = "application/problem+json"),
-        (status = 503, description = "Retry later", body = ProblemBody, content_type = "application/problem+json")))]
+        (status = 200, description = "What was skipped", body = SkipReport)))]
 pub async fn post_skip(
     State(state): State<ApiState>,
     Authenticated(caller): Authenticated,

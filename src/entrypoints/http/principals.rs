@@ -12,7 +12,7 @@ use uuid::Uuid;
 use super::extract::{Authenticated, JsonBody, PathId, Query, WriteHeaders};
 use super::page::IdPage;
 use super::presenter::respond;
-use super::problem::{Problem, ProblemBody};
+use super::problem::Problem;
 use super::state::ApiState;
 use super::tenancy_body::{
     CreatePrincipal, HttpTenancyPresenter, PatchPrincipal, PrincipalBody, TenantBody, new_principal, principal_changes,
@@ -52,9 +52,7 @@ pub struct WhoAmI {
 #[utoipa::path(post, path = "/v1/principals", tag = "tenancy", request_body = CreatePrincipal,
     params(("Idempotency-Key" = String, Header, description = "Your name for this operation, 1 to 255 visible ASCII characters")),
     responses(
-        (status = 201, description = "Created", body = PrincipalBody, headers(("Location" = String))),
-        (status = "4XX", description = "A problem", body = ProblemBody, content_type = "application/problem+json"),
-        (status = 503, description = "Retry later", body = ProblemBody, content_type = "application/problem+json")))]
+        (status = 201, description = "Created", body = PrincipalBody, headers(("Location" = String)))))]
 pub async fn post_principal(
     State(state): State<ApiState>,
     Authenticated(caller): Authenticated,
@@ -71,9 +69,7 @@ pub async fn post_principal(
     params(("limit" = Option<u32>, Query, description = "Page size, 25 by default, at most 200"),
         ("cursor" = Option<String>, Query, description = "`next` of the page before")),
     responses(
-        (status = 200, description = "A page", body = PrincipalPage),
-        (status = "4XX", description = "A problem", body = ProblemBody, content_type = "application/problem+json"),
-        (status = 503, description = "Retry later", body = ProblemBody, content_type = "application/problem+json")))]
+        (status = 200, description = "A page", body = PrincipalPage)))]
 pub async fn list_principals(
     State(state): State<ApiState>,
     Authenticated(caller): Authenticated,
@@ -89,9 +85,7 @@ pub async fn list_principals(
 #[utoipa::path(get, path = "/v1/principals/{id}", tag = "tenancy",
     params(("id" = Uuid, Path, description = "The principal")),
     responses(
-        (status = 200, description = "The principal", body = PrincipalBody),
-        (status = "4XX", description = "A problem", body = ProblemBody, content_type = "application/problem+json"),
-        (status = 503, description = "Retry later", body = ProblemBody, content_type = "application/problem+json")))]
+        (status = 200, description = "The principal", body = PrincipalBody)))]
 pub async fn get_principal(
     State(state): State<ApiState>,
     Authenticated(caller): Authenticated,
@@ -106,9 +100,7 @@ pub async fn get_principal(
     params(("id" = Uuid, Path, description = "The principal"),
         ("Idempotency-Key" = Option<String>, Header, description = "Optional: doing it again changes nothing")),
     responses(
-        (status = 200, description = "The principal after the change", body = PrincipalBody),
-        (status = "4XX", description = "A problem", body = ProblemBody, content_type = "application/problem+json"),
-        (status = 503, description = "Retry later", body = ProblemBody, content_type = "application/problem+json")))]
+        (status = 200, description = "The principal after the change", body = PrincipalBody)))]
 pub async fn patch_principal(
     State(state): State<ApiState>,
     Authenticated(caller): Authenticated,
@@ -125,9 +117,7 @@ pub async fn patch_principal(
 /// Who am I: tenant, principal, roles and scopes of the credential sent.
 #[utoipa::path(get, path = "/v1/whoami", tag = "tenancy",
     responses(
-        (status = 200, description = "Who is asking", body = WhoAmI),
-        (status = "4XX", description = "A problem", body = ProblemBody, content_type = "application/problem+json"),
-        (status = 503, description = "Retry later", body = ProblemBody, content_type = "application/problem+json")))]
+        (status = 200, description = "Who is asking", body = WhoAmI)))]
 pub async fn get_whoami(
     State(state): State<ApiState>,
     Authenticated(caller): Authenticated,

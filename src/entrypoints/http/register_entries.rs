@@ -11,7 +11,7 @@ use uuid::Uuid;
 
 use super::case_body::names_schema;
 use super::extract::{Authenticated, PathId, Query};
-use super::problem::{Problem, ProblemBody};
+use super::problem::Problem;
 use super::state::ApiState;
 use crate::application::cases::read_case::read_case;
 use crate::application::error::UseCaseError;
@@ -76,9 +76,7 @@ pub struct RegisterEntryList {
 #[utoipa::path(get, path = "/v1/cases/{id}/register-entries", tag = "cases",
     params(("id" = Uuid, Path, description = "The case")),
     responses(
-        (status = 200, description = "The answers", body = RegisterEntryList),
-        (status = "4XX", description = "A problem", body = ProblemBody, content_type = "application/problem+json"),
-        (status = 503, description = "Retry later", body = ProblemBody, content_type = "application/problem+json")))]
+        (status = 200, description = "The answers", body = RegisterEntryList)))]
 pub async fn list_register_entries(
     State(state): State<ApiState>,
     Authenticated(caller): Authenticated,

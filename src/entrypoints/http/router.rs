@@ -8,6 +8,8 @@ use utoipa::openapi::{OpenApi as Document, Required};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
+use super::problem::ProblemBody;
+use super::problem_responses::with_problems;
 use super::state::ApiState;
 use super::{
     admission, answers, api_keys, audit, budget, calendar, case_list, cases, checkpoints, deprecated, documents,
@@ -22,6 +24,7 @@ use super::{
         description = "A regulatory case tracker: audited, idempotent, observable. Errors are RFC 9457 problem details.",
         license(name = "Apache-2.0", identifier = "Apache-2.0")
     ),
+    components(schemas(ProblemBody)),
     tags(
         (name = "cases", description = "Cases and their life cycle"),
         (name = "evidence", description = "Files attached to cases"),
@@ -75,12 +78,12 @@ fn on_behalf_of() -> Parameter {
 pub fn api(state: ApiState) -> (axum::Router, Document) {
     let (router, document) = routes().split_for_parts();
     let admit = axum::middleware::from_fn_with_state(state.clone(), admission::admit);
-    (router.route_layer(admit).with_state(state), with_security(document))
+    (router.route_layer(admit).with_state(state), with_problems(with_security(document)))
 }
 
 /// The document alone, for whoever has no service running.
 pub fn document() -> Document {
-    with_security(routes().into_openapi())
+    with_problems(with_security(routes().into_openapi()))
 }
 
 #[allow(deprecated, reason = "deprecated routes are served until their sunset")]

@@ -12,7 +12,7 @@ use uuid::Uuid;
 
 use super::extract::{Authenticated, JsonBody};
 use super::form::Form;
-use super::problem::{Problem, ProblemBody};
+use super::problem::Problem;
 use super::state::ApiState;
 use crate::application::error::{Invalid, UseCaseError};
 use crate::application::knowledge::search_order::{Hit, Place, SearchOrder, SearchResult};
@@ -131,8 +131,7 @@ pub struct SearchAnswer {
 #[utoipa::path(post, path = "/v1/search", tag = "knowledge", request_body = Search,
     responses(
         (status = 200, description = "Passages, best first", body = SearchAnswer),
-        (status = "4XX", description = "A problem", body = ProblemBody, content_type = "application/problem+json"),
-        (status = 503, description = "Retry later", body = ProblemBody, content_type = "application/problem+json")))]
+        (status = 404, description = "There is no such collection")))]
 pub async fn post_search(
     State(state): State<ApiState>,
     Authenticated(caller): Authenticated,

@@ -10,7 +10,7 @@ use utoipa::ToSchema;
 use super::extract::{Authenticated, JsonBody, PathId, Query, WriteHeaders};
 use super::page::IdPage;
 use super::presenter::respond;
-use super::problem::{Problem, ProblemBody};
+use super::problem::Problem;
 use super::state::ApiState;
 use super::tenancy_body::{
     CreateTenant, CreatedTenantBody, HttpTenancyPresenter, PatchTenant, TenantBody, new_tenant, suspension,
@@ -33,9 +33,7 @@ pub struct TenantPage {
 #[utoipa::path(post, path = "/v1/tenants", tag = "tenancy", request_body = CreateTenant,
     params(("Idempotency-Key" = String, Header, description = "Your name for this operation, 1 to 255 visible ASCII characters")),
     responses(
-        (status = 201, description = "Created", body = CreatedTenantBody, headers(("Location" = String))),
-        (status = "4XX", description = "A problem", body = ProblemBody, content_type = "application/problem+json"),
-        (status = 503, description = "Retry later", body = ProblemBody, content_type = "application/problem+json")))]
+        (status = 201, description = "Created", body = CreatedTenantBody, headers(("Location" = String)))))]
 pub async fn post_tenant(
     State(state): State<ApiState>,
     Authenticated(caller): Authenticated,
@@ -52,9 +50,7 @@ pub async fn post_tenant(
     params(("limit" = Option<u32>, Query, description = "Page size, 25 by default, at most 200"),
         ("cursor" = Option<String>, Query, description = "`next` of the page before")),
     responses(
-        (status = 200, description = "A page", body = TenantPage),
-        (status = "4XX", description = "A problem", body = ProblemBody, content_type = "application/problem+json"),
-        (status = 503, description = "Retry later", body = ProblemBody, content_type = "application/problem+json")))]
+        (status = 200, description = "A page", body = TenantPage)))]
 pub async fn list_tenants(
     State(state): State<ApiState>,
     Authenticated(caller): Authenticated,
@@ -70,9 +66,7 @@ pub async fn list_tenants(
 #[utoipa::path(get, path = "/v1/tenants/{id}", tag = "tenancy",
     params(("id" = Uuid, Path, description = "The tenant")),
     responses(
-        (status = 200, description = "The tenant", body = TenantBody),
-        (status = "4XX", description = "A problem", body = ProblemBody, content_type = "application/problem+json"),
-        (status = 503, description = "Retry later", body = ProblemBody, content_type = "application/problem+json")))]
+        (status = 200, description = "The tenant", body = TenantBody)))]
 pub async fn get_tenant(
     State(state): State<ApiState>,
     Authenticated(caller): Authenticated,
@@ -87,9 +81,7 @@ pub async fn get_tenant(
     params(("id" = Uuid, Path, description = "The tenant"),
         ("Idempotency-Key" = Option<String>, Header, description = "Optional: doing it again changes nothing")),
     responses(
-        (status = 200, description = "The tenant after the change", body = TenantBody),
-        (status = "4XX", description = "A problem", body = ProblemBody, content_type = "application/problem+json"),
-        (status = 503, description = "Retry later", body = ProblemBody, content_type = "application/problem+json")))]
+        (status = 200, description = "The tenant after the change", body = TenantBody)))]
 pub async fn patch_tenant(
     State(state): State<ApiState>,
     Authenticated(caller): Authenticated,

@@ -14,7 +14,7 @@ use super::case_list::viewer;
 use super::extract::{Authenticated, JsonBody, PathId, Query, WriteHeaders};
 use super::form::Form;
 use super::presenter::{Created, HttpPresenter, respond};
-use super::problem::{Problem, ProblemBody};
+use super::problem::Problem;
 use super::state::ApiState;
 use super::transition_body::{ParsedTransition, TransitionBody, parse_members, parse_transition};
 use crate::application::cases::available_actions::available_actions;
@@ -31,9 +31,7 @@ use crate::application::request::Caller;
         ("If-Match" = String, Header, description = "The ETag of the version you saw"),
         ("Idempotency-Key" = Option<String>, Header, description = "Your name for this operation; required unless it is a dry run")),
     responses(
-        (status = 200, description = "The case after the command", body = CaseBody<'static>, headers(("ETag" = String))),
-        (status = "4XX", description = "A problem", body = ProblemBody, content_type = "application/problem+json"),
-        (status = 503, description = "Retry later", body = ProblemBody, content_type = "application/problem+json")))]
+        (status = 200, description = "The case after the command", body = CaseBody<'static>, headers(("ETag" = String)))))]
 pub async fn post_transition(
     State(state): State<ApiState>,
     Authenticated(caller): Authenticated,
@@ -58,9 +56,7 @@ pub async fn post_transition(
         ("If-Match" = String, Header, description = "The ETag of the version you saw"),
         ("Idempotency-Key" = String, Header, description = "Your name for this operation")),
     responses(
-        (status = 200, description = "The case after the command", body = CaseBody<'static>, headers(("ETag" = String))),
-        (status = "4XX", description = "A problem", body = ProblemBody, content_type = "application/problem+json"),
-        (status = 503, description = "Retry later", body = ProblemBody, content_type = "application/problem+json")))]
+        (status = 200, description = "The case after the command", body = CaseBody<'static>, headers(("ETag" = String)))))]
 pub async fn put_assignment(
     State(state): State<ApiState>,
     Authenticated(caller): Authenticated,
@@ -78,9 +74,7 @@ pub async fn put_assignment(
         ("If-Match" = String, Header, description = "The ETag of the version you saw"),
         ("Idempotency-Key" = String, Header, description = "Your name for this operation")),
     responses(
-        (status = 201, description = "The case with the note", body = CaseBody<'static>, headers(("ETag" = String), ("Location" = String))),
-        (status = "4XX", description = "A problem", body = ProblemBody, content_type = "application/problem+json"),
-        (status = 503, description = "Retry later", body = ProblemBody, content_type = "application/problem+json")))]
+        (status = 201, description = "The case with the note", body = CaseBody<'static>, headers(("ETag" = String), ("Location" = String)))))]
 pub async fn post_note(
     State(state): State<ApiState>,
     Authenticated(caller): Authenticated,
@@ -98,9 +92,7 @@ pub async fn post_note(
         ("If-Match" = String, Header, description = "The ETag of the version you saw"),
         ("Idempotency-Key" = String, Header, description = "Your name for this operation")),
     responses(
-        (status = 201, description = "The case with the link", body = CaseBody<'static>, headers(("ETag" = String), ("Location" = String))),
-        (status = "4XX", description = "A problem", body = ProblemBody, content_type = "application/problem+json"),
-        (status = 503, description = "Retry later", body = ProblemBody, content_type = "application/problem+json")))]
+        (status = 201, description = "The case with the link", body = CaseBody<'static>, headers(("ETag" = String), ("Location" = String)))))]
 pub async fn post_link(
     State(state): State<ApiState>,
     Authenticated(caller): Authenticated,
@@ -214,9 +206,7 @@ pub struct ActionsBody {
 #[utoipa::path(get, path = "/v1/cases/{id}/actions", tag = "cases",
     params(("id" = Uuid, Path, description = "The case")),
     responses(
-        (status = 200, description = "The verdicts", body = ActionsBody),
-        (status = "4XX", description = "A problem", body = ProblemBody, content_type = "application/problem+json"),
-        (status = 503, description = "Retry later", body = ProblemBody, content_type = "application/problem+json")))]
+        (status = 200, description = "The verdicts", body = ActionsBody)))]
 pub async fn get_actions(
     State(state): State<ApiState>,
     Authenticated(caller): Authenticated,

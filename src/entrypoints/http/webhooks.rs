@@ -12,7 +12,7 @@ use uuid::Uuid;
 use super::extract::{Authenticated, JsonBody, PathId, Query, WriteHeaders};
 use super::page::IdPage;
 use super::presenter::respond;
-use super::problem::{Problem, ProblemBody};
+use super::problem::Problem;
 use super::state::ApiState;
 use super::tenancy_body::HttpTenancyPresenter;
 use super::webhook_body::{
@@ -91,9 +91,7 @@ pub struct ReplayReport {
 #[utoipa::path(post, path = "/v1/webhooks", tag = "webhooks", request_body = CreateWebhook,
     params(("Idempotency-Key" = String, Header, description = "Your name for this operation, 1 to 255 visible ASCII characters")),
     responses(
-        (status = 201, description = "Registered", body = EndpointBody, headers(("Location" = String))),
-        (status = "4XX", description = "A problem", body = ProblemBody, content_type = "application/problem+json"),
-        (status = 503, description = "Retry later", body = ProblemBody, content_type = "application/problem+json")))]
+        (status = 201, description = "Registered", body = EndpointBody, headers(("Location" = String)))))]
 pub async fn post_webhook(
     State(state): State<ApiState>,
     Authenticated(caller): Authenticated,
@@ -110,9 +108,7 @@ pub async fn post_webhook(
     params(("limit" = Option<u32>, Query, description = "Page size, 25 by default, at most 200"),
         ("cursor" = Option<String>, Query, description = "`next` of the page before")),
     responses(
-        (status = 200, description = "A page", body = WebhookPage),
-        (status = "4XX", description = "A problem", body = ProblemBody, content_type = "application/problem+json"),
-        (status = 503, description = "Retry later", body = ProblemBody, content_type = "application/problem+json")))]
+        (status = 200, description = "A page", body = WebhookPage)))]
 pub async fn list_webhooks(
     State(state): State<ApiState>,
     Authenticated(caller): Authenticated,
@@ -129,9 +125,7 @@ pub async fn list_webhooks(
 #[utoipa::path(get, path = "/v1/webhooks/{id}", tag = "webhooks",
     params(("id" = Uuid, Path, description = "The endpoint")),
     responses(
-        (status = 200, description = "The endpoint", body = EndpointBody),
-        (status = "4XX", description = "A problem", body = ProblemBody, content_type = "application/problem+json"),
-        (status = 503, description = "Retry later", body = ProblemBody, content_type = "application/problem+json")))]
+        (status = 200, description = "The endpoint", body = EndpointBody)))]
 pub async fn get_webhook(
     State(state): State<ApiState>,
     Authenticated(caller): Authenticated,
@@ -146,9 +140,7 @@ pub async fn get_webhook(
     params(("id" = Uuid, Path, description = "The endpoint"),
         ("Idempotency-Key" = Option<String>, Header, description = "Optional: doing it again changes nothing")),
     responses(
-        (status = 200, description = "The endpoint", body = EndpointBody),
-        (status = "4XX", description = "A problem", body = ProblemBody, content_type = "application/problem+json"),
-        (status = 503, description = "Retry later", body = ProblemBody, content_type = "application/problem+json")))]
+        (status = 200, description = "The endpoint", body = EndpointBody)))]
 pub async fn patch_webhook(
     State(state): State<ApiState>,
     Authenticated(caller): Authenticated,
@@ -166,9 +158,7 @@ pub async fn patch_webhook(
     params(("id" = Uuid, Path, description = "The endpoint"),
         ("Idempotency-Key" = Option<String>, Header, description = "Optional: a second time there is nothing to remove")),
     responses(
-        (status = 200, description = "What was removed", body = EndpointBody),
-        (status = "4XX", description = "A problem", body = ProblemBody, content_type = "application/problem+json"),
-        (status = 503, description = "Retry later", body = ProblemBody, content_type = "application/problem+json")))]
+        (status = 200, description = "What was removed", body = EndpointBody)))]
 pub async fn delete_webhook(
     State(state): State<ApiState>,
     Authenticated(caller): Authenticated,
@@ -185,9 +175,7 @@ pub async fn delete_webhook(
     params(("id" = Uuid, Path, description = "The endpoint"),
         ("Idempotency-Key" = String, Header, description = "Your name for this operation, 1 to 255 visible ASCII characters")),
     responses(
-        (status = 201, description = "The endpoint with its new secret", body = EndpointBody, headers(("Location" = String))),
-        (status = "4XX", description = "A problem", body = ProblemBody, content_type = "application/problem+json"),
-        (status = 503, description = "Retry later", body = ProblemBody, content_type = "application/problem+json")))]
+        (status = 201, description = "The endpoint with its new secret", body = EndpointBody, headers(("Location" = String)))))]
 pub async fn post_secret_rotation(
     State(state): State<ApiState>,
     Authenticated(caller): Authenticated,
@@ -205,9 +193,7 @@ pub async fn post_secret_rotation(
     params(("id" = Uuid, Path, description = "The endpoint"),
         ("Idempotency-Key" = String, Header, description = "Your name for this operation, 1 to 255 visible ASCII characters")),
     responses(
-        (status = 200, description = "How many", body = ReplayReport),
-        (status = "4XX", description = "A problem", body = ProblemBody, content_type = "application/problem+json"),
-        (status = 503, description = "Retry later", body = ProblemBody, content_type = "application/problem+json")))]
+        (status = 200, description = "How many", body = ReplayReport)))]
 pub async fn post_replay(
     State(state): State<ApiState>,
     Authenticated(caller): Authenticated,
@@ -224,9 +210,7 @@ pub async fn post_replay(
 #[utoipa::path(post, path = "/v1/webhooks/{id}/test", tag = "webhooks",
     params(("id" = Uuid, Path, description = "The endpoint")),
     responses(
-        (status = 200, description = "How it went", body = DeliveryAttempt),
-        (status = "4XX", description = "A problem", body = ProblemBody, content_type = "application/problem+json"),
-        (status = 503, description = "Retry later", body = ProblemBody, content_type = "application/problem+json")))]
+        (status = 200, description = "How it went", body = DeliveryAttempt)))]
 pub async fn post_test(
     State(state): State<ApiState>,
     Authenticated(caller): Authenticated,
@@ -241,9 +225,7 @@ pub async fn post_test(
         ("limit" = Option<u32>, Query, description = "Page size, 25 by default, at most 200"),
         ("cursor" = Option<String>, Query, description = "`next` of the page before")),
     responses(
-        (status = 200, description = "A page", body = AttemptPage),
-        (status = "4XX", description = "A problem", body = ProblemBody, content_type = "application/problem+json"),
-        (status = 503, description = "Retry later", body = ProblemBody, content_type = "application/problem+json")))]
+        (status = 200, description = "A page", body = AttemptPage)))]
 pub async fn list_attempts(
     State(state): State<ApiState>,
     Authenticated(caller): Authenticated,

@@ -17,6 +17,7 @@ use sqlx::PgPool;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
+use crate::contract;
 use crate::database_support::database::TestDatabase;
 
 /// One tenant of a test, with a principal and a key for each role.
@@ -201,11 +202,18 @@ pub struct Answer {
 }
 
 impl Answer {
-    /// Sends a request and reads its answer.
+    /// Sends a request and reads its answer, which must be one that the OpenAPI document describes.
     pub async fn of(request: reqwest::RequestBuilder) -> Self {
-        let response = request.send().await.unwrap();
+        let (client, request) = request.build_split();
+        let request = request.unwrap();
+        let (method, path) = (request.method().clone(), request.url().path().to_owned());
+        let response = client.execute(request).await.unwrap();
         let (status, headers) = (response.status().as_u16(), response.headers().clone());
-        Self { status, headers, text: response.text().await.unwrap() }
+        let answer = Self { status, headers, text: response.text().await.unwrap() };
+        if let Some(breach) = contract::breach(&method, &path, status, answer.header("content-type")) {
+            panic!("{breach}: {}", answer.text);
+        }
+        answer
     }
 
     /// The body as JSON.

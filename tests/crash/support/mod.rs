@@ -6,6 +6,7 @@ pub mod invariants;
 pub mod ledger;
 pub mod load;
 pub mod outbox;
+pub mod questions;
 pub mod random;
 pub mod report;
 pub mod service;

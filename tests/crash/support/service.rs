@@ -105,8 +105,23 @@ impl Service {
 
     /// Resident memory in kibibytes, from `/proc`.
     pub fn resident_kib(&self) -> u64 {
+        self.kibibytes("VmRSS:")
+    }
+
+    /// The most resident memory since [`Service::forget_peak`], in kibibytes; nothing between two looks is missed.
+    pub fn peak_kib(&self) -> u64 {
+        self.kibibytes("VmHWM:")
+    }
+
+    /// Begins to measure the peak anew (proc(5), `clear_refs`); what is resident now, in kibibytes.
+    pub fn forget_peak(&self) -> u64 {
+        std::fs::write(format!("/proc/{}/clear_refs", self.child.id()), "5").unwrap();
+        self.resident_kib()
+    }
+
+    fn kibibytes(&self, name: &str) -> u64 {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();
-        let line = status.lines().find(|line| line.starts_with("VmRSS:")).unwrap();
+        let line = status.lines().find(|line| line.starts_with(name)).unwrap();
         line.split_whitespace().nth(1).unwrap().parse().unwrap()
     }
 }

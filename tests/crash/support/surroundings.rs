@@ -8,6 +8,7 @@ use docket_domain::principal::Role;
 use sqlx::PgPool;
 use uuid::Uuid;
 
+use super::questions;
 use super::report::Findings;
 use super::service::Service;
 use super::stage::Stage;
@@ -16,7 +17,7 @@ use crate::relay_order::{judge, log_of, register, tenant_of};
 use crate::terminated::enqueue;
 
 /// Short leases, so that what a killed process held moves while the battery waits.
-pub const SETTINGS: [(&str, &str); 8] = [
+pub const SETTINGS: [(&str, &str); 10] = [
     ("DOCKET_WEBHOOKS__ALLOWED_NETWORKS", "127.0.0.0/8"),
     ("DOCKET_WEBHOOKS__ALLOW_HTTP", "true"),
     ("DOCKET_WEBHOOKS__TIMEOUT_MS", "1000"),
@@ -25,6 +26,8 @@ pub const SETTINGS: [(&str, &str); 8] = [
     ("DOCKET_RELAY__PER_DESTINATION", "16"),
     ("DOCKET_WORKER__LEASE_MS", "2000"),
     ("DOCKET_WORKER__POLL_MS", "100"),
+    questions::SETTINGS[0],
+    questions::SETTINGS[1],
 ];
 
 /// Jobs beside the load.
