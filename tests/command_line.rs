@@ -7,6 +7,10 @@ mod database_support;
 mod ground;
 #[path = "command_line/jobs.rs"]
 mod jobs;
+#[path = "command_line/judging.rs"]
+mod judging;
+#[path = "support/model_server.rs"]
+mod model_server;
 #[path = "command_line/outbox.rs"]
 mod outbox;
 #[path = "support/receiver.rs"]
@@ -15,6 +19,8 @@ mod receiver;
 mod sinks;
 #[path = "command_line/tenancy.rs"]
 mod tenancy;
+#[path = "support/word_judge.rs"]
+mod word_judge;
 
 use std::process::{Command, Output};
 

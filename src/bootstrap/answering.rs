@@ -42,6 +42,16 @@ impl Parts {
             },
         })
     }
+
+    /// The same answering with one provider in place of the chain, whether the chain names it or not: its bounds in time, its
+    /// retries, its breaker and its price are those that answers have.
+    pub fn answering_by(&self, config: &Config, answering: &Answering, provider: &str) -> anyhow::Result<Answering> {
+        let mut own = config.clone();
+        own.models.chain = vec![provider.to_owned()];
+        let offline: Arc<dyn LanguageModel> = Arc::new(ExtractiveModel::new(None, ExtractRules::default(), NOT_FOUND));
+        let (models, prices) = self.models(&own, &offline)?;
+        Ok(Answering { models: Arc::new(models), prices: Arc::new(prices), ..answering.clone() })
+    }
 }
 
 /// Dollars in nano-dollars. The configuration bounds them to a million.

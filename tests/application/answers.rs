@@ -1,6 +1,6 @@
 //! Answering on the real ledger and the real store, with passages and models that do as the test says.
 
-mod scene;
+pub mod scene;
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;

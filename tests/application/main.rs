@@ -20,9 +20,12 @@ mod dry_run;
 mod fakes;
 mod guarded_register;
 mod idempotency;
+mod judging;
 mod looks;
 mod order_of_checks;
 mod preconditions;
 mod simultaneous_acts;
 mod simultaneous_loads;
+#[path = "../support/word_judge.rs"]
+mod word_judge;
 mod write_headers;

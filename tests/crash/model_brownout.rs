@@ -11,7 +11,7 @@ use std::time::Duration;
 use docket::adapters::http_client::models::{AnthropicModel, Dialect, Endpoint, OpenAiModel, Timeouts};
 use docket::adapters::system::SystemRandomness;
 use docket::application::models::{ChainSettings, ModelChain};
-use docket::application::ports::language_model::{ModelEvent, ModelRequest};
+use docket::application::ports::language_model::{ModelEvent, ModelRequest, Sampling};
 use docket::application::ports::{Clock, LanguageModel};
 use docket_domain::ids::TenantId;
 use docket_domain::job::RetryPolicy;
@@ -99,6 +99,7 @@ async fn ask(chain: &ModelChain, number: usize, findings: &Findings) -> Ended {
         question: format!("question {number} ends"),
         passages: Vec::new(),
         max_output_tokens: 10,
+        sampling: Sampling::Usual,
     };
     let began = Instant::now();
     let asked = chain.stream(&request, began + DEADLINE).await;

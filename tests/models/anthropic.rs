@@ -2,11 +2,12 @@
 
 use std::fmt::Write as _;
 
-use docket::application::ports::language_model::{ModelError, StopReason};
+use docket::application::ports::LanguageModel;
+use docket::application::ports::language_model::{ModelError, ModelRequest, Sampling, StopReason};
 use docket_domain::budget::Usage;
 
 use crate::model_server::{Act, ModelServer, crumbs, end, head};
-use crate::world::{KEY, Read, anthropic, ask};
+use crate::world::{KEY, Read, anthropic, ask, read, request};
 
 const START: &str = r#"{"type":"message_start","message":{"id":"m","role":"assistant","content":[],"stop_reason":null,
     "usage":{"input_tokens":25,"cache_creation_input_tokens":300,"cache_read_input_tokens":1200,"output_tokens":1}}}"#;
@@ -40,6 +41,17 @@ async fn an_answer_by_the_book_has_its_text_usage_and_end() {
     assert_eq!((read.text.as_str(), read.end, read.estimated), ("Ten days é [1].", Ok(StopReason::Complete), false));
     let usage = Usage { input_tokens: 25, cache_read_tokens: 1_200, cache_write_tokens: 300, output_tokens: 15 };
     assert_eq!(read.usage, Some(usage), "counts are cumulative, and those left out later still hold");
+}
+
+#[tokio::test]
+async fn a_temperature_is_named_only_where_the_likeliest_words_are_wanted() {
+    let server = ModelServer::playing(script(&[START, TEN, DELTA, STOP])).await;
+    let model = anthropic(&server);
+    for sampling in [Sampling::Usual, Sampling::Likeliest] {
+        read(model.stream(&ModelRequest { sampling, ..request() }).await.unwrap()).await;
+    }
+    let asked = server.asked();
+    assert_eq!((asked[0].body.get("temperature"), &asked[1].body["temperature"]), (None, &0.into()));
 }
 
 #[tokio::test]

@@ -1,11 +1,12 @@
 //! Chat completions as real servers send them: what they leave out, add, and get wrong.
 
 use docket::adapters::http_client::models::{Dialect, OpenAiModel};
-use docket::application::ports::language_model::{ModelError, StopReason};
+use docket::application::ports::LanguageModel;
+use docket::application::ports::language_model::{ModelError, ModelRequest, Sampling, StopReason};
 use docket_domain::budget::Usage;
 
 use crate::model_server::{Act, ModelServer, crumbs, end, head, piece, stream};
-use crate::world::{KEY, PATIENT, Read, ask, endpoint, openai};
+use crate::world::{KEY, PATIENT, Read, ask, endpoint, openai, read, request};
 
 const ROLE: &str = r#"{"choices":[{"index":0,"delta":{"role":"assistant","content":null},"finish_reason":null}]}"#;
 const TEN: &str = r#"{"choices":[{"index":0,"delta":{"content":"Ten "},"finish_reason":null}],"usage":null}"#;
@@ -52,6 +53,17 @@ async fn the_request_names_the_model_its_limit_and_asks_for_usage() {
     let user = body["messages"][1]["content"].as_str().unwrap();
     assert!(user.contains("Reports are due in ten days.") && user.contains("How long?"));
     assert_eq!((&asked[1].body["max_completion_tokens"], asked[1].body.get("max_tokens")), (&64.into(), None));
+}
+
+#[tokio::test]
+async fn a_temperature_is_named_only_where_the_likeliest_words_are_wanted() {
+    let server = ModelServer::playing(stream(&[TEN, STOP, DONE])).await;
+    let model = openai(&server, PATIENT);
+    for sampling in [Sampling::Usual, Sampling::Likeliest] {
+        read(model.stream(&ModelRequest { sampling, ..request() }).await.unwrap()).await;
+    }
+    let asked = server.asked();
+    assert_eq!((asked[0].body.get("temperature"), &asked[1].body["temperature"]), (None, &0.into()));
 }
 
 #[tokio::test]

@@ -6,7 +6,7 @@ use docket::adapters::http_client::models::{AnthropicModel, Dialect, Endpoint, O
 use docket::application::models::UsageMeter;
 use docket::application::ports::LanguageModel;
 use docket::application::ports::language_model::{
-    GroundingPassage, ModelError, ModelEvent, ModelRequest, ModelStream, StopReason,
+    GroundingPassage, ModelError, ModelEvent, ModelRequest, ModelStream, Sampling, StopReason,
 };
 use docket_domain::budget::Usage;
 use docket_domain::ids::TenantId;
@@ -28,6 +28,7 @@ pub fn request() -> ModelRequest {
             text: "Reports are due in ten days.".to_owned(),
         }],
         max_output_tokens: 64,
+        sampling: Sampling::Usual,
     }
 }
 

@@ -12,7 +12,7 @@ use docket::application::models::PrefixCache;
 use docket::application::ports::KeywordIndex;
 use docket::application::ports::case_reader::Viewer;
 use docket::application::ports::keyword_index::KeywordFeed;
-use docket::application::ports::language_model::{GroundingPassage, ModelRequest};
+use docket::application::ports::language_model::{GroundingPassage, ModelRequest, Sampling};
 use docket::application::ports::passage_index::PassageFilter;
 use docket_domain::case::visibility::Sight;
 use docket_domain::ids::{PrincipalId, TenantId};
@@ -172,6 +172,7 @@ async fn what_is_remembered_of_prompts_is_forgotten_where_passages_come_or_go() 
         question: "How?".to_owned(),
         passages: vec![GroundingPassage { number: 1, title: "T".to_owned(), text: "A text.".to_owned() }],
         max_output_tokens: 10,
+        sampling: Sampling::Usual,
     });
     for question in &questions {
         prefixes.prepare(question);

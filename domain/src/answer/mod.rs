@@ -8,6 +8,7 @@ mod relative;
 pub mod sentences;
 pub mod support;
 mod to_programs;
+pub mod verdicts;
 pub mod words;
 
 pub use check::{Checked, CheckedSentence, Citation, check};

@@ -30,6 +30,17 @@ impl Usage {
             .saturating_add(self.output_tokens)
     }
 
+    /// The sum of each count.
+    #[must_use]
+    pub const fn plus(self, other: Self) -> Self {
+        Self {
+            input_tokens: self.input_tokens.saturating_add(other.input_tokens),
+            cache_read_tokens: self.cache_read_tokens.saturating_add(other.cache_read_tokens),
+            cache_write_tokens: self.cache_write_tokens.saturating_add(other.cache_write_tokens),
+            output_tokens: self.output_tokens.saturating_add(other.output_tokens),
+        }
+    }
+
     /// The larger of each count. Providers report cumulatively and sometimes leave a count out of a later report, so no
     /// count ever goes down.
     #[must_use]
@@ -62,6 +73,8 @@ mod tests {
         let both = first.at_least(last);
         assert_eq!(both, Usage { input_tokens: 10, output_tokens: 7, cache_read_tokens: 4, cache_write_tokens: 0 });
         assert_eq!(both.total(), 21);
+        let sum = Usage { input_tokens: 10, output_tokens: 8, cache_read_tokens: 4, cache_write_tokens: 0 };
+        assert_eq!(first.plus(last), sum);
     }
 
     #[test]

@@ -114,7 +114,7 @@ mod tests {
 
     use super::*;
     use crate::application::ports::embedder::{EmbedderError, TokenVectors, Urgency};
-    use crate::application::ports::language_model::GroundingPassage;
+    use crate::application::ports::language_model::{GroundingPassage, Sampling};
 
     async fn said(question: &str) -> String {
         let tenant = TenantId(uuid::Uuid::nil());
@@ -130,6 +130,7 @@ mod tests {
             question: question.to_owned(),
             passages: vec![passage],
             max_output_tokens: 100,
+            sampling: Sampling::Usual,
         };
         let events: Vec<_> = model.stream(&request).await.unwrap().map(Result::unwrap).collect().await;
         assert!(matches!(events.last(), Some(ModelEvent::End(StopReason::Complete))));

@@ -14,10 +14,11 @@ use serde::Serialize;
 use uuid::Uuid;
 
 use super::gold::{GoldQuestion, Half, Kind};
+use super::judged_answers::{JudgedAnswer, Material};
 use super::plugin_grader::{GraderError, PluginGrader};
 use crate::application::error::UseCaseError;
 use crate::application::knowledge::answer::{Answer, AnswerEvent, Verdict};
-use crate::application::knowledge::answer_question::{Answered, Question, answer_question};
+use crate::application::knowledge::answer_question::{Answered, Question, answer_question, grounding};
 use crate::application::knowledge::answering::Answering;
 use crate::application::knowledge::library::Library;
 use crate::application::knowledge::passages::{FoundPassage, PassageQuery};
@@ -43,6 +44,9 @@ pub enum AnswersError {
     /// The plugin that grades.
     #[error(transparent)]
     Grader(#[from] GraderError),
+    /// The model that judges could not be asked; not that it gave no verdict.
+    #[error("the judge cannot be asked: {0}")]
+    Judge(#[source] UseCaseError),
 }
 
 /// One question with what came of it. Shares are from 0 to 1, and absent where they mean nothing.
@@ -87,6 +91,9 @@ pub struct Graded {
     /// What a plugin gave, by the names of its marks.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub marks: BTreeMap<String, f64>,
+    /// What a model says that judges.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub judged: Option<JudgedAnswer>,
 }
 
 impl Graded {
@@ -111,25 +118,28 @@ pub struct AnswerEvaluation<'a> {
 }
 
 impl AnswerEvaluation<'_> {
-    /// Asks and grades every question, one after the other; calls `done` after each.
+    /// Asks and grades every question, one after the other, and says what a judge needs to know of each; calls `done` after
+    /// each.
     pub async fn run(
         &self,
         questions: &[GoldQuestion],
         done: &mut (dyn FnMut() + Send),
-    ) -> Result<Vec<Graded>, AnswersError> {
-        let mut graded = Vec::with_capacity(questions.len());
+    ) -> Result<(Vec<Graded>, Vec<Material>), AnswersError> {
+        let (mut graded, mut materials) = (Vec::with_capacity(questions.len()), Vec::with_capacity(questions.len()));
         for question in questions {
             let failed = |error| AnswersError::Question(question.id.clone(), error);
-            let caller = asker(self.tenant, question.role);
+            let caller = caller(self.tenant, question.role);
             let limit = self.answering.rules.passages.max(RECALL_AT);
             let (question_text, rerank) = (question.question.clone(), self.answering.rules.rerank);
             let query = PassageQuery { question: question_text, collection: None, limit, rerank };
             let passages = self.answering.passages.find(&caller, &query).await.map_err(failed)?;
             let answer = self.ask(&caller, question).await.map_err(failed)?;
-            graded.push(self.grade(&caller, question, &passages, &answer).await?);
+            let (one, material) = self.grade(&caller, question, &passages, &answer).await?;
+            graded.push(one);
+            materials.push(material);
             done();
         }
-        Ok(graded)
+        Ok((graded, materials))
     }
 
     async fn ask(&self, caller: &Caller, question: &GoldQuestion) -> Result<Answer, UseCaseError> {
@@ -158,7 +168,7 @@ impl AnswerEvaluation<'_> {
         question: &GoldQuestion,
         passages: &[FoundPassage],
         answer: &Answer,
-    ) -> Result<Graded, AnswersError> {
+    ) -> Result<(Graded, Material), AnswersError> {
         let documents = self.documents(passages, answer).await?;
         let name = |id: Uuid| documents.get(&id).map_or("", |document| document.source.as_str());
         let answered = answer.verdict != Verdict::NotFound;
@@ -195,7 +205,7 @@ impl AnswerEvaluation<'_> {
         };
         let meanings = self.meanings(question, answer, answered).await?;
         let said = |text: &&String| says(answer, text);
-        Ok(Graded {
+        let graded = Graded {
             id: question.id.clone(),
             kind: question.kind,
             half: question.half(),
@@ -216,7 +226,16 @@ impl AnswerEvaluation<'_> {
                 .then(|| if answered { token_f1(&answer.answer, &question.reference_answer) } else { 0.0 }),
             similarity: meanings.map(|(_, similarity)| similarity).filter(|_| answerable),
             marks,
-        })
+            judged: None,
+        };
+        let material = Material {
+            question: question.question.clone(),
+            answer: answered.then(|| answer.answer.clone()),
+            reference: answerable.then(|| question.reference_answer.clone()),
+            passages: grounding(given),
+            supporting: if supported { relevant } else { Vec::new() },
+        };
+        Ok((graded, material))
     }
 
     /// The documents that passages and citations come from.
@@ -285,7 +304,7 @@ fn says(answer: &Answer, words: &str) -> bool {
 }
 
 /// Somebody with this role, who brought none of the documents.
-fn asker(tenant: TenantId, role: Role) -> Caller {
+pub fn caller(tenant: TenantId, role: Role) -> Caller {
     let actor = Actor {
         principal_id: PrincipalId(Uuid::from_u128(1)),
         kind: PrincipalKind::User,

@@ -21,8 +21,8 @@ use super::passages::{FoundPassage, PassageQuery};
 use super::settling::Account;
 use crate::application::error::{Invalid, UseCaseError};
 use crate::application::ports::answer_store::{AnswerClaim, Claimed, FinishedAnswer};
-use crate::application::ports::language_model::{GroundingPassage, ModelEvent, ModelRequest};
-use crate::application::ports::usage_ledger::CallOutcome;
+use crate::application::ports::language_model::{GroundingPassage, ModelEvent, ModelRequest, Sampling};
+use crate::application::ports::usage_ledger::{CallOutcome, CallPurpose};
 use crate::application::request::{Caller, Claim};
 
 /// The longest question, in characters.
@@ -215,10 +215,12 @@ impl Work {
             question: self.question.text.clone(),
             passages: grounding(passages),
             max_output_tokens: self.answering.rules.max_output_tokens,
+            sampling: Sampling::Usual,
         };
         self.answering.prefixes.prepare(&request);
         let nanos = cost_at_most(self.answering.models.as_ref(), &self.answering.prices, &request)?;
-        let mut account = Account::open(&self.answering, &self.caller, self.id, nanos).await?;
+        let mut account =
+            Account::open(&self.answering, &self.caller, (CallPurpose::Answer, Some(self.id)), nanos).await?;
         let asked = tokio::select! {
             () = self.sender.closed() => {
                 account.settle(CallOutcome::Cancelled).await;
@@ -305,7 +307,7 @@ impl Work {
 }
 
 /// Passages as a model gets them, numbered from 1 in the order in which citations are resolved.
-fn grounding(passages: &[FoundPassage]) -> Vec<GroundingPassage> {
+pub fn grounding(passages: &[FoundPassage]) -> Vec<GroundingPassage> {
     let numbered = (1..).zip(passages);
     numbered
         .map(|(number, passage)| GroundingPassage { number, title: heading(passage), text: passage.text.clone() })

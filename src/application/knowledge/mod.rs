@@ -17,4 +17,4 @@ mod reranking;
 pub mod search;
 pub mod search_cache;
 pub mod search_order;
-mod settling;
+pub mod settling;

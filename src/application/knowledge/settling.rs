@@ -38,11 +38,11 @@ pub struct Account<'a> {
 }
 
 impl<'a> Account<'a> {
-    /// Reserves `nanos`, or fails because the budget does not cover it.
+    /// Reserves `nanos` for this purpose, and the answer it is for if there is one, or fails because the budget does not cover it.
     pub async fn open(
         answering: &'a Answering,
         caller: &Caller,
-        answer: Uuid,
+        (purpose, answer_id): (CallPurpose, Option<Uuid>),
         nanos: u64,
     ) -> Result<Self, UseCaseError> {
         let now = answering.clock.now();
@@ -50,8 +50,8 @@ impl<'a> Account<'a> {
         let reservation = Reservation {
             id: answering.clock.new_id(),
             principal_id: caller.actor.principal_id,
-            answer_id: Some(answer),
-            purpose: CallPurpose::Answer,
+            answer_id,
+            purpose,
             nanos,
             default_limit: answering.rules.default_budget_nanos,
             now,

@@ -86,7 +86,7 @@ mod tests {
     use uuid::Uuid;
 
     use super::*;
-    use crate::application::ports::language_model::GroundingPassage;
+    use crate::application::ports::language_model::{GroundingPassage, Sampling};
 
     fn request(tenant: u128, question: &str, texts: &[&str]) -> ModelRequest {
         let passages = (1..).zip(texts).map(|(number, text)| GroundingPassage {
@@ -100,6 +100,7 @@ mod tests {
             question: question.to_owned(),
             passages: passages.collect(),
             max_output_tokens: 10,
+            sampling: Sampling::Usual,
         }
     }
 

@@ -182,7 +182,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::application::ports::language_model::GroundingPassage;
+    use crate::application::ports::language_model::{GroundingPassage, Sampling};
 
     fn request(passages: &[(&str, &str)], question: &str) -> ModelRequest {
         let passages = passages.iter().zip(1..).map(|((title, text), number)| GroundingPassage {
@@ -196,6 +196,7 @@ mod tests {
             question: question.to_owned(),
             passages: passages.collect(),
             max_output_tokens: 100,
+            sampling: Sampling::Usual,
         }
     }
 

@@ -18,6 +18,16 @@ pub struct GroundingPassage {
     pub text: String,
 }
 
+/// How a model chooses its words.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Sampling {
+    /// As the provider does unless it is told otherwise.
+    #[default]
+    Usual,
+    /// The likeliest each time: temperature 0. Some models refuse to be told.
+    Likeliest,
+}
+
 /// What is asked of a model.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ModelRequest {
@@ -31,6 +41,8 @@ pub struct ModelRequest {
     pub passages: Vec<GroundingPassage>,
     /// Output tokens at most, at least 1.
     pub max_output_tokens: u32,
+    /// How it chooses its words.
+    pub sampling: Sampling,
 }
 
 docket_domain::named_enum! {

@@ -77,6 +77,8 @@ section! {
 
 /// The words of `models.chain`.
 const PROVIDERS: &[&str] = &["openai", "anthropic", "compatible", "offline"];
+/// The key of the price table.
+const PRICES: &str = "models.prices";
 
 impl Models {
     /// The prices by model. What runs on this machine has none here.
@@ -85,36 +87,48 @@ impl Models {
         PriceTable::new(own.chain(self.prices.iter().filter_map(|text| price(text))))
     }
 
+    /// The keys of what a provider lacks before it can be asked and charged; of what runs on this machine nothing.
+    pub fn lacking(&self, provider: &str) -> Vec<String> {
+        let (openai, anthropic, compatible) = (&self.openai, &self.anthropic, &self.compatible);
+        let (base_url, model, has_key) = match provider {
+            "openai" => (&openai.base_url, &openai.model, openai.api_key.is_some()),
+            "anthropic" => (&anthropic.base_url, &anthropic.model, anthropic.api_key.is_some()),
+            "compatible" => (&compatible.base_url, &compatible.model, true),
+            _ => return Vec::new(),
+        };
+        let mut lacking = Vec::new();
+        for (key, there) in [("base_url", !base_url.is_empty()), ("api_key", has_key), ("model", !model.is_empty())] {
+            if !there {
+                lacking.push(format!("models.{provider}.{key}"));
+            }
+        }
+        if !model.is_empty() && self.price_table([]).price(model).is_err() {
+            lacking.push(PRICES.to_owned());
+        }
+        lacking
+    }
+
+    /// The model of a provider; none of what runs on this machine.
+    pub fn model_of(&self, provider: &str) -> Option<&str> {
+        match provider {
+            "openai" => Some(&self.openai.model),
+            "anthropic" => Some(&self.anthropic.model),
+            "compatible" => Some(&self.compatible.model),
+            _ => None,
+        }
+    }
+
     /// What the providers of the chain lack: key, value and what would be allowed.
     pub(in crate::config) fn missing(&self) -> Vec<(String, String, &'static str)> {
-        let (openai, anthropic, compatible) = (&self.openai, &self.anthropic, &self.compatible);
-        let providers = [
-            ("openai", &openai.base_url, &openai.model, openai.api_key.is_some()),
-            ("anthropic", &anthropic.base_url, &anthropic.model, anthropic.api_key.is_some()),
-            ("compatible", &compatible.base_url, &compatible.model, true),
-        ];
         let mut missing = Vec::new();
-        let prices = self.price_table([]);
-        for (name, base_url, model, has_key) in providers {
-            if !self.chain.iter().any(|one| one == name) {
-                continue;
-            }
-            let empty = || "\"\"".to_owned();
-            let wanted = "a value, because models.chain names the provider";
-            if base_url.is_empty() {
-                missing.push((format!("models.{name}.base_url"), empty(), wanted));
-            }
-            if !has_key {
-                missing.push((format!("models.{name}.api_key"), empty(), wanted));
-            }
-            if model.is_empty() {
-                missing.push((format!("models.{name}.model"), empty(), wanted));
-            } else if prices.price(model).is_err() {
-                missing.push((
-                    "models.prices".to_owned(),
-                    format!("(nothing for {model:?})"),
-                    "a price for each model",
-                ));
+        for name in PROVIDERS.iter().filter(|name| self.chain.iter().any(|one| one == *name)) {
+            for key in self.lacking(name) {
+                missing.push(if key == PRICES {
+                    let model = self.model_of(name).unwrap_or_default();
+                    (key, format!("(nothing for {model:?})"), "a price for each model")
+                } else {
+                    (key, "\"\"".to_owned(), "a value, because models.chain names the provider")
+                });
             }
         }
         let mut seen = Vec::new();
@@ -160,6 +174,21 @@ mod tests {
         assert!(prices.price("offline").is_ok() && prices.price("other").is_err());
         assert!(shown.iter().all(|shown| !shown.contains("secret-key")));
         assert!(read("").is_ok(), "the offline model needs nothing");
+    }
+
+    #[test]
+    fn a_provider_outside_the_chain_is_asked_only_when_it_lacks_nothing() {
+        let (config, _) = read("").unwrap();
+        let openai = ["models.openai.api_key", "models.openai.model"];
+        assert_eq!(config.models.lacking("openai"), openai);
+        assert_eq!(config.models.lacking("compatible"), ["models.compatible.base_url", "models.compatible.model"]);
+        assert!(config.models.lacking("offline").is_empty());
+        let unpriced = "[models.compatible]\nbase_url = \"http://m\"\nmodel = \"m\"";
+        let (config, _) = read(unpriced).unwrap();
+        assert_eq!(config.models.lacking("compatible"), ["models.prices"]);
+        let (config, _) = read(&format!("[models]\nprices = [\"m=1/1/1/1\"]\n{unpriced}")).unwrap();
+        assert!(config.models.lacking("compatible").is_empty());
+        assert_eq!(config.models.model_of("compatible"), Some("m"));
     }
 
     #[test]

@@ -49,12 +49,12 @@ pub(super) fn bar(length: usize, what: &'static str) -> ProgressBar {
     bar.with_message(what)
 }
 
-/// Holds a run against what the baseline file knows of its dataset, or takes the run's own figures into it. The file holds
-/// several datasets by name.
+/// Holds a run against what the baseline file knows of its dataset, or takes the run's own figures into it, made from what is
+/// known. The file holds several datasets by name.
 pub(super) fn hold_against<B: Serialize + DeserializeOwned>(
     path: &Path,
     update: bool,
-    (dataset, own): (&str, B),
+    (dataset, own): (&str, impl FnOnce(Option<&B>) -> B),
     regressions: impl FnOnce(&B) -> Vec<String>,
 ) -> Result<(), Failure> {
     let mut known: BTreeMap<String, B> = match std::fs::read(path) {
@@ -64,6 +64,7 @@ pub(super) fn hold_against<B: Serialize + DeserializeOwned>(
         Err(error) => return Err(Failure::usage(format!("cannot read {}: {error}", path.display()))),
     };
     if update {
+        let own = own(known.get(dataset));
         known.insert(dataset.to_owned(), own);
         return write(path, &(to_json(&known)? + "\n"));
     }

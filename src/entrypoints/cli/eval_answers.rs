@@ -14,11 +14,14 @@ use tokio_util::sync::CancellationToken;
 use super::Failure;
 use super::administration::JsonAnswer;
 use super::eval::{bar, hold_against, to_json, write};
+use super::eval_judge::{self, Room};
 use crate::application::demo::corpus::CorpusDocument;
 use crate::application::demo::seed_documents::{missing_among, seed_documents};
 use crate::application::evaluation::answers::{AnswerEvaluation, Graded};
-use crate::application::evaluation::answers_report::{AnswersReport, Measured, Part};
+use crate::application::evaluation::answers_report::{AnswersBaseline, AnswersReport, Measured, Part};
 use crate::application::evaluation::gold::{GoldQuestion, Kind, read_questions};
+use crate::application::evaluation::judge_report::{JudgeReport, JudgedBy};
+use crate::application::evaluation::judged_answers::MEASURES;
 use crate::application::evaluation::plugin_grader::PluginGrader;
 use crate::application::knowledge::library::Library;
 use crate::application::request::Caller;
@@ -33,11 +36,18 @@ Examples:
   docket eval answers --dataset demo/gold --report answers.json
   docket eval answers --dataset demo/gold --chunking sentence_window
   docket eval answers --dataset demo/gold --baseline eval/answers.json    exit 1 if a figure fell or a fault appeared
+  docket eval answers --dataset demo/gold --judge openai --report judged.json
+  DOCKET_MODELS__COMPATIBLE__BASE_URL=http://127.0.0.1:8000 DOCKET_MODELS__COMPATIBLE__MODEL=my-judge \\
+    DOCKET_MODELS__PRICES=my-judge=0/0/0/0 docket eval answers --dataset demo/gold --judge compatible
 
 The directory holds questions.jsonl, the corpus beside it manifest.json and the documents it names, as demo/gold and
 demo/corpus do; demo/corpus/README.md describes both. The documents are read by the service's own jobs into a database of
 the evaluation's own, each question is asked with the rights of its role in the tenant of the first document, and every
-citation is looked up again in what was read.";
+citation is looked up again in what was read.
+
+With --judge, a model grades every answer, too, by ragas' definitions: about twelve calls for a question that is answered.
+The provider needs its address, key, model and price (models.*), and need not be in models.chain. What it costs is bounded
+by answers.monthly_budget_dollars; what it could not judge is counted, and is neither good nor bad.";
 
 /// Arguments of `docket eval answers`.
 #[derive(Debug, clap::Args)]
@@ -55,6 +65,12 @@ pub(super) struct Args {
     /// Have answers graded by this plugin of the group docket.graders, too
     #[arg(long, value_name = "NAME")]
     grader: Option<String>,
+    /// Have answers graded by the model of this provider, too: openai, anthropic or compatible
+    #[arg(long, value_name = "PROVIDER")]
+    judge: Option<String>,
+    /// Answers that are judged at once
+    #[arg(long, value_name = "NUMBER", default_value_t = 4, requires = "judge", value_parser = clap::value_parser!(u8).range(1..=64))]
+    judge_at_once: u8,
     /// Keep the evaluation's database here, and use again what it has read
     #[arg(long, value_name = "DIR")]
     keep: Option<PathBuf>,
@@ -71,6 +87,9 @@ pub(super) struct Args {
 
 /// Evaluates.
 pub(super) async fn run(args: Args, loaded: Loaded) -> Result<(), Failure> {
+    if let Some(provider) = &args.judge {
+        eval_judge::check(&loaded.config, provider)?;
+    }
     let (corpus, questions) = read_gold(&args.dataset, args.corpus.as_deref())?;
     let documents = read_corpus(&corpus)?;
     let place = Place::new(args.keep.clone())?;
@@ -79,19 +98,25 @@ pub(super) async fn run(args: Args, loaded: Loaded) -> Result<(), Failure> {
     let parts = Parts::from_pool(database.pool.clone());
     let plugins = parts.plugins(&config);
     let marking = args.grader.clone().map(|name| PluginGrader { plugins, name });
-    let asked = (questions.as_slice(), Chunking::usual(args.chunking));
-    let outcome = evaluate(&config, &parts, documents, asked, marking.as_ref()).await;
+    let outcome = evaluate(&config, &parts, documents, &questions, (&args, marking.as_ref())).await;
     database.close().await.map_err(|error| Failure::new(format!("cannot close the database: {error}")))?;
-    let (model, graded) = outcome?;
+    let Outcome { model, graded, judge } = outcome?;
     let name = args.dataset.file_name().map_or_else(String::new, |name| name.to_string_lossy().into_owned());
-    let report = AnswersReport::new(&name, &model, graded);
+    let judge = judge.map(|by| JudgeReport::new(by, &graded));
+    let report = AnswersReport::new(&name, &model, graded).judged(judge);
     println!("{}", table(&report));
+    if let Some(judge) = &report.judge {
+        println!("{}", eval_judge::summary(judge));
+    }
     if let Some(path) = &args.report {
         write(path, &to_json(&report)?)?;
     }
+    if let Some(why) = report.judge.as_ref().and_then(JudgeReport::judged_nothing) {
+        return Err(Failure::new(format!("the judge judged nothing: {why}")));
+    }
     let Some(path) = &args.baseline else { return Ok(()) };
-    let own = (report.dataset.as_str(), report.baseline());
-    hold_against(path, args.update_baseline, own, |known| report.regressions(known))
+    let own = |known: Option<&AnswersBaseline>| report.baseline(known);
+    hold_against(path, args.update_baseline, (report.dataset.as_str(), own), |known| report.regressions(known))
 }
 
 /// Where the evaluation keeps its database and its bytes; gone with the value unless somebody wants to keep it.
@@ -153,14 +178,21 @@ pub(super) fn read_corpus(directory: &Path) -> Result<Vec<(CorpusDocument, Bytes
     documents.into_iter().map(read).collect()
 }
 
-/// Reads the documents, and asks every question; who answered, and what came.
+/// Who answered, what came, and who judged it.
+struct Outcome {
+    model: String,
+    graded: Vec<Graded>,
+    judge: Option<JudgedBy>,
+}
+
+/// Reads the documents, asks every question, and has the answers judged where that is wanted.
 async fn evaluate(
     config: &Config,
     parts: &Parts,
     documents: Vec<(CorpusDocument, Bytes)>,
-    (questions, chunking): (&[GoldQuestion], Chunking),
-    marking: Option<&PluginGrader>,
-) -> Result<(String, Vec<Graded>), Failure> {
+    questions: &[GoldQuestion],
+    (args, marking): (&Args, Option<&PluginGrader>),
+) -> Result<Outcome, Failure> {
     let tenancy = parts.administration(config);
     let library = parts.library(config, tenancy.clone())?;
     let names: BTreeSet<String> = documents.iter().map(|(document, _)| document.tenant.clone()).collect();
@@ -169,7 +201,7 @@ async fn evaluate(
     }
     let first = documents.first().map(|(document, _)| document.tenant.clone());
     let asked = tenant(&tenancy, &first.ok_or_else(|| Failure::usage("the manifest names no document"))?).await?;
-    bring(config, parts, &library, (documents, chunking)).await?;
+    bring(config, parts, &library, (documents, Chunking::usual(args.chunking))).await?;
     let stop = CancellationToken::new();
     let following = tokio::spawn(parts.follow_passages(config, stop.clone()));
     // Everything was read before, so an index that has caught up once is complete.
@@ -185,12 +217,21 @@ async fn evaluate(
         tenant: asked,
     };
     let bar = bar(questions.len(), "asking");
-    let graded = evaluation.run(questions, &mut || bar.inc(1)).await.map_err(anyhow::Error::from)?;
+    let (mut graded, materials) = evaluation.run(questions, &mut || bar.inc(1)).await.map_err(anyhow::Error::from)?;
     bar.finish_and_clear();
+    let judge = match &args.judge {
+        None => None,
+        Some(provider) => {
+            let judged_by = parts.answering_by(config, &answering, provider)?;
+            let room = Room { answering: &answering, embedder: embedder.as_ref(), tenant: asked };
+            let at_once = usize::from(args.judge_at_once);
+            Some(eval_judge::judge(room, (provider, judged_by), (&mut graded, &materials), at_once).await?)
+        }
+    };
     stop.cancel();
     following.await.map_err(|error| Failure::new(error.to_string()))?;
     let models: Vec<String> = answering.models.models().iter().map(|model| model.model().to_owned()).collect();
-    Ok((models.join(", "), graded))
+    Ok(Outcome { model: models.join(", "), graded, judge })
 }
 
 async fn tenant(tenancy: &TenancyWriting, name: &str) -> Result<TenantId, Failure> {
@@ -260,19 +301,30 @@ fn table(report: &AnswersReport) -> String {
     row("adversarial: answered", &answered(Kind::Adversarial));
     row("forbidden words said", &|part| of(part.forbidden, part.forbidding));
     row("citations that do not stand", &|part| of(part.invalid_citations, part.citations));
-    let cell = |measured: Option<&Measured>| {
-        measured.map_or_else(String::new, |measured| {
-            let figure = measured.figure;
-            format!("{:.3} ({:.2} to {:.2}, n {})", figure.mean, figure.low, figure.high, measured.questions)
-        })
-    };
     for name in report.all.measures.keys() {
         row(name, &|part| cell(part.measures.get(name)));
+        if report.judge.is_some() && MEASURES.contains(name) {
+            row(&format!("{name}, judged"), &|part| judged_cell(part, name));
+        }
     }
     for name in report.all.marks.keys() {
         row(&format!("mark: {name}"), &|part| cell(part.marks.get(name)));
     }
     text
+}
+
+fn cell(measured: Option<&Measured>) -> String {
+    measured.map_or_else(String::new, |measured| {
+        let figure = measured.figure;
+        format!("{:.3} ({:.2} to {:.2}, n {})", figure.mean, figure.low, figure.high, measured.questions)
+    })
+}
+
+/// A judge's measure, and how many answers it is not known of.
+fn judged_cell(part: &Part, name: &str) -> String {
+    let missing = part.not_judged.get(name).map(|number| format!("{number} not judged"));
+    let measured = part.judged.get(name).map(|measured| cell(Some(measured)));
+    measured.into_iter().chain(missing).collect::<Vec<_>>().join("; ")
 }
 
 /// A count of a whole; beside a zero, how large the rate may still be with 95 % (three divided by the trials).

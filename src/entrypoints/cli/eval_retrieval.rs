@@ -21,7 +21,7 @@ use crate::application::evaluation::dataset::Dataset;
 use crate::application::evaluation::gold::GoldQuestion;
 use crate::application::evaluation::late_interaction::compare;
 use crate::application::evaluation::pipelines::{Evaluation, Outcomes};
-use crate::application::evaluation::report::Report;
+use crate::application::evaluation::report::{Baseline, Report};
 use crate::application::knowledge::plugin_reranker::PluginReranker;
 use crate::application::ports::Embedder;
 use crate::application::ports::document_parser::FileToParse;
@@ -93,7 +93,9 @@ pub(super) async fn run(args: Args, loaded: Loaded) -> Result<(), Failure> {
     let Some(path) = &args.baseline else { return Ok(()) };
     let mut own = report.baseline();
     own.values_mut().flatten().for_each(|figure| *figure = (*figure * 10_000.0).round() / 10_000.0);
-    hold_against(path, args.update_baseline, (&report.dataset, own), |known| report.regressions(known))
+    hold_against(path, args.update_baseline, (&report.dataset, |_: Option<&Baseline>| own), |known| {
+        report.regressions(known)
+    })
 }
 
 /// What is judged, before anything is cut.

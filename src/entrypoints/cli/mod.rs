@@ -13,6 +13,7 @@ mod demo_documents;
 mod drill;
 mod eval;
 mod eval_answers;
+mod eval_judge;
 mod eval_report;
 mod eval_retrieval;
 mod eval_vectors;

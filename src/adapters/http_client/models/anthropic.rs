@@ -13,7 +13,7 @@ use super::sse::SseEvent;
 use super::transport::Transport;
 use crate::application::models::PrefixCache;
 use crate::application::ports::LanguageModel;
-use crate::application::ports::language_model::{ModelError, ModelRequest, ModelStream, StopReason};
+use crate::application::ports::language_model::{ModelError, ModelRequest, ModelStream, Sampling, StopReason};
 
 /// The version of the interface that is spoken here.
 const VERSION: &str = "2023-06-01";
@@ -44,7 +44,7 @@ impl AnthropicModel {
         let prompt = self.prefixes.prompt(request);
         let cached = json!({"type": "ephemeral"});
         // Two marks: what is the same for every question, and what is the same for every question about these passages.
-        json!({
+        let mut body = json!({
             "model": self.endpoint.model,
             "max_tokens": request.max_output_tokens,
             "system": [{"type": "text", "text": prompt.prefix.system, "cache_control": cached}],
@@ -53,7 +53,11 @@ impl AnthropicModel {
                 {"type": "text", "text": prompt.question},
             ]}],
             "stream": true,
-        })
+        });
+        if request.sampling == Sampling::Likeliest {
+            body["temperature"] = json!(0);
+        }
+        body
     }
 }
 

@@ -13,7 +13,7 @@ use super::sse::SseEvent;
 use super::transport::Transport;
 use crate::application::models::PrefixCache;
 use crate::application::ports::LanguageModel;
-use crate::application::ports::language_model::{ModelError, ModelRequest, ModelStream, StopReason};
+use crate::application::ports::language_model::{ModelError, ModelRequest, ModelStream, Sampling, StopReason};
 
 /// What the servers do not agree on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -52,7 +52,7 @@ impl OpenAiModel {
             Dialect::Compatible => "max_tokens",
         };
         // What stays the same from question to question comes first: providers cache the beginning of a prompt.
-        json!({
+        let mut body = json!({
             "model": self.endpoint.model,
             "messages": [
                 {"role": "system", "content": prompt.prefix.system},
@@ -61,7 +61,11 @@ impl OpenAiModel {
             "stream": true,
             "stream_options": {"include_usage": true},
             limit: request.max_output_tokens,
-        })
+        });
+        if request.sampling == Sampling::Likeliest {
+            body["temperature"] = json!(0);
+        }
+        body
     }
 }
 
