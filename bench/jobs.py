@@ -146,8 +146,8 @@ def _timed(enqueue: Callable[[str], None], ran: Callable[[], int], left: Callabl
     if time.time() > due:
         raise RuntimeError("writing the jobs took longer than planned")
     time.sleep(due - time.time())
-    # The time of the look that finds nothing left, not of its end: it reads the dead rows, too, and beside a million of them
-    # takes as long as the jobs.
+    # The time of the look that finds nothing left, not of its end: it reads the dead rows, too, and beside a million
+    # of them takes as long as the jobs.
     looked = time.time()
     while ran() - begun < jobs or left() > 0:
         time.sleep(0.05)

@@ -35,6 +35,7 @@ use crate::adapters::system::{Ed25519Signer, SystemClock, SystemRandomness, secr
 use crate::application::cases::calendars::CALENDAR_AGE;
 use crate::application::cases::export_cases::ExportCases;
 use crate::application::cases::import_cases::ImportCases;
+use crate::application::cases::turns::Turns;
 use crate::application::cases::{Calendars, CaseWriting};
 use crate::application::events::wakeups::Wakeups;
 use crate::application::jobs::Registry;
@@ -77,6 +78,7 @@ pub struct Parts {
     pub calendars: Calendars,
     /// Hints that an event was committed.
     pub wakeups: Wakeups,
+    turns: Turns,
     /// Where events go inside the house, besides what the configuration names.
     pub sinks: Vec<Arc<dyn EventSink>>,
     /// How the names of webhook endpoints are looked up.
@@ -106,6 +108,7 @@ impl Parts {
             cases,
             calendars,
             wakeups,
+            turns: Turns::default(),
             sinks,
             lookup,
             channel,
@@ -124,6 +127,7 @@ impl Parts {
             calendars: self.calendars.clone(),
             key_lifetime: time::Duration::hours(i64::from(config.idempotency.ttl_hours)),
             wakeups: self.wakeups.clone(),
+            turns: self.turns.clone(),
         }
     }
 

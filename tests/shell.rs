@@ -145,6 +145,47 @@ async fn who_comes_to_a_full_house_waits_at_the_door_until_somebody_leaves() {
 }
 
 #[tokio::test]
+async fn who_only_keeps_a_place_in_a_full_house_gives_it_to_who_comes() {
+    let server = Server::start().await;
+    let mut guests = Vec::new();
+    for _ in 0..support::MAX_CONNECTIONS {
+        let mut guest = server.connect().await;
+        guest.write_all(b"GET /v1/hello HTTP/1.1\r\nHost: x\r\n\r\n").await.unwrap();
+        guest.read_exact(&mut [0; 20]).await.unwrap();
+        guests.push(guest);
+    }
+    let came = Instant::now();
+    for _ in 0..5 {
+        assert_eq!(server.get("/v1/hello", &[]).await.status, 200);
+    }
+    assert!(came.elapsed() < Duration::from_millis(800), "waited {:?}, as long as idle ones may stay", came.elapsed());
+}
+
+#[tokio::test]
+async fn who_works_in_a_full_house_gets_its_answer_and_then_makes_room() {
+    let server = Server::start().await;
+    let mut guests = Vec::new();
+    for _ in 1..support::MAX_CONNECTIONS {
+        let mut guest = server.connect().await;
+        guest.write_all(b"GET /v1/endless HTTP/1.1\r\nHost: x\r\n\r\n").await.unwrap();
+        guest.read_exact(&mut [0; 20]).await.unwrap();
+        guests.push(guest);
+    }
+    let mut busy = server.connect().await;
+    busy.write_all(b"GET /v1/short HTTP/1.1\r\nHost: x\r\n\r\n").await.unwrap();
+    let mut late = server.connect().await;
+    late.write_all(b"GET /v1/hello HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").await.unwrap();
+    let (mut first, mut second) = (Vec::new(), Vec::new());
+    let both = async {
+        busy.read_to_end(&mut first).await.unwrap();
+        late.read_to_end(&mut second).await.unwrap();
+    };
+    tokio::time::timeout(Duration::from_millis(1_200), both).await.expect("who waits does not wait for idleness");
+    assert!(first.starts_with(b"HTTP/1.1 200"), "{first:?}");
+    assert!(second.starts_with(b"HTTP/1.1 200"), "{second:?}");
+}
+
+#[tokio::test]
 async fn the_first_chunk_of_a_stream_is_not_held_back_on_a_reused_connection() {
     let server = Server::start().await;
     let mut stream = server.connect().await;

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use docket::application::cases::create_case::create_case;
 use docket::application::cases::transition_case::{TransitionCommand, action_name, transition_case};
+use docket::application::cases::turns::Turns;
 use docket::application::cases::unit_of_work::ChangeRequest;
 use docket::application::cases::{Calendars, CaseWriting};
 use docket::application::error::{Invalid, UseCaseError};
@@ -121,6 +122,7 @@ impl Desk {
             calendars: Calendars::new(calendars.clone(), std::time::Duration::from_mins(1)),
             key_lifetime: Duration::hours(24),
             wakeups: Wakeups::default(),
+            turns: Turns::default(),
         };
         Self { store, clock, calendars, writing }
     }

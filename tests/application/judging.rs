@@ -155,6 +155,7 @@ impl Court {
     }
 }
 
+#[expect(clippy::unnecessary_wraps, reason = "the turns of a script")]
 fn said(reply: String) -> Turn {
     Ok((reply, StopReason::Complete))
 }
@@ -325,8 +326,9 @@ async fn a_reply_that_is_cut_off_filtered_or_empty_is_no_verdict() {
 async fn a_limit_of_the_rate_is_waited_for_and_a_refusal_is_not_repeated() {
     let limited = |retry_after| Err(ModelError::RateLimited { retry_after });
     // Every other request: the chain tries again as long as its budget of retries lasts, then the judge waits.
-    let script =
-        move |number: usize, _: &ModelRequest, reply| if number % 2 == 0 { limited(None) } else { said(reply) };
+    let script = move |number: usize, _: &ModelRequest, reply| {
+        if number.is_multiple_of(2) { limited(None) } else { said(reply) }
+    };
     let court = Court::with(PLENTY, script).await;
     let judged = court.one(material()).await;
     assert!(judged.not_judged.is_empty(), "{judged:?}");

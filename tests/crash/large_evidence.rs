@@ -75,10 +75,10 @@ fn pattern() -> Vec<u8> {
 }
 
 /// Sends the file in a form, as fast as the service takes it; the beginning of the answer.
-async fn upload(port: u16, api_key: &str, case: &str, pattern: &[u8]) -> String {
-    let part = "Content-Disposition: form-data; name=\"file\"; filename=\"log.txt\"\r\nContent-Type: text/plain";
-    let (before, after) = (format!("--{BOUNDARY}\r\n{part}\r\n\r\n"), format!("\r\n--{BOUNDARY}--\r\n"));
-    let head = format!(
+async fn upload(port: u16, api_key: &str, case: &str, chunk: &[u8]) -> String {
+    let form = "Content-Disposition: form-data; name=\"file\"; filename=\"log.txt\"\r\nContent-Type: text/plain";
+    let (before, after) = (format!("--{BOUNDARY}\r\n{form}\r\n\r\n"), format!("\r\n--{BOUNDARY}--\r\n"));
+    let headers = format!(
         "POST /v1/cases/{case}/evidence HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nAuthorization: Bearer {api_key}\r\n\
          Idempotency-Key: large-file\r\nIf-Match: \"v1\"\r\nContent-Type: multipart/form-data; boundary={BOUNDARY}\r\n\
          Content-Length: {}\r\n\r\n",
@@ -86,9 +86,9 @@ async fn upload(port: u16, api_key: &str, case: &str, pattern: &[u8]) -> String 
     );
     let mut stream = TcpStream::connect(("127.0.0.1", port)).await.unwrap();
     // A refusal may close the connection before the end: what it says is read below.
-    let mut going = stream.write_all([head, before].concat().as_bytes()).await.is_ok();
-    for _ in 0..SIZE / pattern.len() {
-        going = going && stream.write_all(pattern).await.is_ok();
+    let mut going = stream.write_all([headers, before].concat().as_bytes()).await.is_ok();
+    for _ in 0..SIZE / chunk.len() {
+        going = going && stream.write_all(chunk).await.is_ok();
     }
     if going {
         let _ = stream.write_all(after.as_bytes()).await;

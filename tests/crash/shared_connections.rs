@@ -259,14 +259,14 @@ impl House {
         let Some((id, mut told)) = draft.map(|(id, told)| (id.clone(), told.clone())) else {
             return self.notes().await;
         };
-        told.state = "submitted".to_owned();
+        "submitted".clone_into(&mut told.state);
         let body = json!({"command": "submit"});
         self.change((Method::POST, format!("/v1/cases/{id}/transitions"), body), 200, id, told).await;
     }
 
     /// Whether the database holds of this tenant what it was told, and nothing else.
     async fn is_as_told(&self, owner: &PgPool) -> bool {
-        let rows: Vec<(Uuid, i64, String, String, Option<String>, Vec<String>, i64)> = sqlx::query_as(
+        let rows: Vec<Row> = sqlx::query_as(
             "SELECT c.id, c.version, c.state, c.narrative, c.attributes ->> 'marker',
                     (SELECT coalesce(array_agg(n.body ORDER BY n.id), '{}') FROM docket.case_notes n
                      WHERE n.tenant_id = c.tenant_id AND n.case_id = c.id),
@@ -287,6 +287,9 @@ impl House {
         right
     }
 }
+
+/// A stored case: id, version, state, narrative, marker, notes and how many events it has.
+type Row = (Uuid, i64, String, String, Option<String>, Vec<String>, i64);
 
 /// Audit records whose actor is neither docket itself nor a principal of the tenant whose chain they are on.
 async fn strangers(owner: &PgPool) -> i64 {

@@ -255,7 +255,7 @@ mod tests {
     /// A statement that says which requests it serves and ends when it is let.
     #[derive(Debug, Clone)]
     struct Slow {
-        begun: mpsc::UnboundedSender<Vec<&'static str>>,
+        begun: mpsc::Sender<Vec<&'static str>>,
         ends: Arc<Semaphore>,
         at_once: Arc<AtomicUsize>,
     }
@@ -276,7 +276,7 @@ mod tests {
 
         async fn together(&self, group: &[Self::Request]) -> Vec<&'static str> {
             assert!(self.at_once.fetch_add(1, Ordering::SeqCst) < Self::OF_ALL);
-            self.begun.send(group.iter().map(|(_, name)| *name).collect()).unwrap();
+            self.begun.try_send(group.iter().map(|(_, name)| *name).collect()).unwrap();
             self.ends.acquire().await.unwrap().forget();
             self.at_once.fetch_sub(1, Ordering::SeqCst);
             group.iter().map(|(_, name)| *name).collect()
@@ -289,12 +289,12 @@ mod tests {
 
     struct Site {
         line: Line<Slow>,
-        begun: mpsc::UnboundedReceiver<Vec<&'static str>>,
+        begun: mpsc::Receiver<Vec<&'static str>>,
     }
 
     impl Site {
         fn new() -> Self {
-            let (begun, receiver) = mpsc::unbounded_channel();
+            let (begun, receiver) = mpsc::channel(100);
             let slow = Slow { begun, ends: Arc::new(Semaphore::new(0)), at_once: Arc::default() };
             Self { line: Line::new(slow), begun: receiver }
         }
@@ -378,7 +378,11 @@ mod tests {
         second.abort();
         first.abort();
         site.line.statement.at_once.store(0, Ordering::SeqCst);
-        assert_eq!(site.began().await, [vec!["c"]], "the second is not asked for, the third does not wait for the first");
+        assert_eq!(
+            site.began().await,
+            [vec!["c"]],
+            "the second is not asked for, the third does not wait for the first"
+        );
         site.end(1);
         assert_eq!(third.await.unwrap(), "c");
         let state = site.line.state();

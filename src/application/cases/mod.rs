@@ -11,6 +11,7 @@ pub mod import_cases;
 pub mod read_case;
 pub mod system_act;
 pub mod transition_case;
+pub mod turns;
 pub mod unit_of_work;
 pub mod write_draft;
 

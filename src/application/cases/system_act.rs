@@ -46,6 +46,7 @@ impl CaseWriting {
         D: FnMut(&Case, OffsetDateTime) -> Result<Option<Decision>, Refusal> + Send,
     {
         let SystemAct { caller, case_id, action, completes } = act;
+        let mut writer = self.turns.come(caller.actor.tenant_id, case_id).await;
         for _ in 0..ATTEMPTS {
             let Some(stored) = self.store.load(caller.actor.tenant_id, case_id, None).await?.case else {
                 return Ok(Acted::Nothing);
@@ -67,6 +68,7 @@ impl CaseWriting {
             if self.settle(&write, self.store.commit(&write).await?)? {
                 return Ok(acted);
             }
+            writer.lost().await;
         }
         Err(UseCaseError::Contention)
     }

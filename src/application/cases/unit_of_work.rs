@@ -7,7 +7,7 @@
 //! 4. The client's version must be the current one (428, 412).
 //! 5. The domain decides (403, 409, 422, or the case after).
 //! 6. Case, audit record, event and answer are committed in one transaction, if nothing moved meanwhile; if something
-//!    did, begin again at 1.
+//!    did, begin again at 1, with a turn among those of this process who write the same case ([`super::turns`]).
 //!
 //! Nothing else happens inside the transaction: no HTTP, no plugin, no model call.
 
@@ -22,6 +22,7 @@ use docket_domain::principal::Scope;
 use time::{Duration, OffsetDateTime};
 
 use super::calendars::Calendars;
+use super::turns::Turns;
 use super::write_draft::{self, Act, Decision};
 use crate::application::error::{Invalid, UseCaseError};
 use crate::application::events::wakeups::Wakeups;
@@ -47,6 +48,8 @@ pub struct CaseWriting {
     pub key_lifetime: Duration,
     /// Who wants to hear that an event was committed.
     pub wakeups: Wakeups,
+    /// Who writes next where writes collide.
+    pub turns: Turns,
 }
 
 /// One request to change an existing case.
@@ -85,11 +88,19 @@ impl CaseWriting {
         A: Fn(&Case) -> Result<(), Refusal> + Send,
         D: FnMut(&Case, OffsetDateTime) -> Result<Decision, UseCaseError> + Send,
     {
+        let mut writer = self.turns.come(request.caller.actor.tenant_id, request.case_id).await;
         for _ in 0..ATTEMPTS {
             let loaded = self.load(&request).await?;
             let now = self.clock.now();
-            let stored = self.visible(&request, loaded.case, now).await?;
+            let stored = match loaded.case {
+                Some(stored) if may_see(&request.caller.actor, &stored.case) => stored,
+                hidden => {
+                    drop(writer);
+                    return Err(self.hide(&request, hidden).await?);
+                }
+            };
             if let Err(refusal) = authorize(&stored.case) {
+                drop(writer);
                 return Err(self.deny(request.caller, stored, request.action, refusal, request.dry_run).await?);
             }
             if let Some(written) = self.replay(request.caller, request.claim, loaded.answer).await? {
@@ -99,10 +110,11 @@ impl CaseWriting {
             let decision = match decide(&stored.case, now) {
                 Ok(decision) => decision,
                 Err(UseCaseError::Refused { refusal, .. }) if !request.dry_run => {
-                    match self.record_refusal(&request, &stored, refusal, now).await? {
-                        Some(error) => return Err(error),
-                        None => continue,
+                    if let Some(error) = self.record_refusal(&request, &stored, refusal, now).await? {
+                        return Err(error);
                     }
+                    writer.lost().await;
+                    continue;
                 }
                 Err(other) => return Err(other),
             };
@@ -116,6 +128,7 @@ impl CaseWriting {
             if self.settle(&write, self.store.commit(&write).await?)? {
                 return Ok(Written { rendered, replayed: false });
             }
+            writer.lost().await;
         }
         Err(UseCaseError::Contention)
     }
@@ -216,12 +229,14 @@ impl CaseWriting {
         (status, refusal): (u16, Option<&Refusal>),
     ) -> Result<(), UseCaseError> {
         let rendered = Rendered { status, etag: None, location: None, body: String::new() };
+        let mut writer = self.turns.come(caller.actor.tenant_id, stored.case.id).await;
         for _ in 0..ATTEMPTS {
             let act = self.act(caller, None, Some(&rendered), self.clock.now());
             let write = write_draft::recorded(&act, stored, action.to_owned(), outcome, refusal)?;
             if self.settle(&write, self.store.commit(&write).await?)? {
                 return Ok(());
             }
+            writer.lost().await;
             match self.store.load(caller.actor.tenant_id, stored.case.id, None).await?.case {
                 Some(fresh) => *stored = fresh,
                 None => return Ok(()),
@@ -236,21 +251,16 @@ impl CaseWriting {
         Ok(self.store.load(actor.tenant_id, request.case_id, scope).await?)
     }
 
-    /// The case, if the actor may know of it.
-    async fn visible(
+    /// The error for a case that is not there or that the actor may not know of; the attempt is recorded.
+    async fn hide(
         &self,
         request: &ChangeRequest<'_>,
-        stored: Option<StoredCase>,
-        _now: OffsetDateTime,
-    ) -> Result<StoredCase, UseCaseError> {
-        match stored {
-            Some(stored) if may_see(&request.caller.actor, &stored.case) => Ok(stored),
-            Some(hidden) => {
-                self.record_look(request.caller, hidden, request.action, Outcome::Denied).await?;
-                Err(UseCaseError::NotFound("case"))
-            }
-            None => Err(UseCaseError::NotFound("case")),
+        hidden: Option<StoredCase>,
+    ) -> Result<UseCaseError, UseCaseError> {
+        if let Some(hidden) = hidden {
+            self.record_look(request.caller, hidden, request.action, Outcome::Denied).await?;
         }
+        Ok(UseCaseError::NotFound("case"))
     }
 
     /// The stored answer, if the key was used for this very request and has not expired.

@@ -140,12 +140,11 @@ mod tests {
             words: Some(*words),
         };
         let mut judged = JudgedAnswer { statements: pairs.iter().map(text).collect(), ..JudgedAnswer::default() };
-        match judge {
-            Some(value) => judged.measures.extend([("faithfulness", value), ("answer relevancy", value)]),
-            None => {
-                let not = NotJudged { why: Why::RateLimited, detail: "later".to_owned() };
-                judged.not_judged.extend([("faithfulness", not)]);
-            }
+        if let Some(value) = judge {
+            judged.measures.extend([("faithfulness", value), ("answer relevancy", value)]);
+        } else {
+            let not = NotJudged { why: Why::RateLimited, detail: "later".to_owned() };
+            judged.not_judged.extend([("faithfulness", not)]);
         }
         Graded {
             id: "one".to_owned(),

@@ -73,6 +73,11 @@ impl Activity {
         }
     }
 
+    /// Whether no request is in flight.
+    pub(super) fn is_at_rest(&self) -> bool {
+        self.state.lock().in_flight == 0
+    }
+
     /// Whether its time is over.
     pub(super) fn look(&self) -> Verdict {
         let state = self.state.lock();

@@ -13,6 +13,7 @@ pub mod case_list;
 pub mod cases;
 pub mod checkpoints;
 mod connection_activity;
+mod connection_places;
 pub mod cursor;
 pub mod deprecated;
 pub mod docs;

@@ -16,13 +16,14 @@ use hyper::body::Incoming;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tower::ServiceExt;
 
 use super::connection_activity::{Activity, Guarded, Verdict, WatchedStream};
+use super::connection_places::Places;
 use crate::config;
 use crate::telemetry::metrics::{HTTP_CONNECTIONS, HTTP_CONNECTIONS_CLOSED};
 
@@ -33,14 +34,14 @@ const STREAMS: u32 = 256;
 /// How long a connection that was told to close may take to say goodbye.
 const GOODBYE: Duration = Duration::from_secs(1);
 
-/// How long a connection on which nothing was asked yet may still ask after shutdown began: its client has been let in, and a
-/// request that is on its way must not be cut off.
+/// How long a connection on which nothing was asked yet may still ask after shutdown began or before its place is given to
+/// somebody else: its client has been let in, and a request that is on its way must not be cut off.
 const FIRST_REQUEST: Duration = Duration::from_millis(500);
 
 /// How the server treats connections.
 #[derive(Debug, Clone, Copy)]
 pub struct ServerSettings {
-    /// Connections at once; more wait in the listen queue.
+    /// Connections at once; more wait in the listen queue and take turns with those that are served.
     pub max_connections: usize,
     /// Time for the complete head of a request, also for the first byte.
     pub head_timeout: Duration,
@@ -69,36 +70,41 @@ pub async fn serve(
     settings: ServerSettings,
     shutdown: CancellationToken,
 ) -> io::Result<()> {
-    let places = Arc::new(Semaphore::new(settings.max_connections));
+    let places = Arc::new(Places::new(settings.max_connections));
     let tracker = TaskTracker::new();
     let give_up = CancellationToken::new();
     let begin = |stream, peer, place| {
-        let connection = Connection { stream, peer, place, router: router.clone(), settings };
+        let connection = Connection { stream, peer, place, places: places.clone(), router: router.clone(), settings };
         tracker.spawn(connection.run(shutdown.clone(), give_up.clone()));
     };
+    let mut at_the_door = None;
     loop {
-        // The place comes first: a full house leaves new connections in the listen queue of the kernel.
-        let accepted = async {
-            let place = places.clone().acquire_owned().await.map_err(io::Error::other)?;
-            listener.accept().await.map(|(stream, peer)| (stream, peer, place))
-        };
-        let (stream, peer, place) = tokio::select! {
+        let accepted = tokio::select! {
             () = shutdown.cancelled() => break,
-            accepted = accepted => match accepted {
-                Ok(accepted) => accepted,
-                Err(error) => {
-                    // Out of descriptors, most likely: give others time to close.
-                    tracing::warn!(%error, "cannot accept a connection");
-                    tokio::time::sleep(Duration::from_millis(100)).await;
-                    continue;
-                }
-            },
+            accepted = listener.accept() => accepted,
+        };
+        let (stream, peer) = match accepted {
+            Ok(accepted) => accepted,
+            Err(error) => {
+                // Out of descriptors, most likely: give others time to close.
+                tracing::warn!(%error, "cannot accept a connection");
+                tokio::time::sleep(Duration::from_millis(100)).await;
+                continue;
+            }
+        };
+        // One waits here for a place, all others in the listen queue of the kernel.
+        let place = tokio::select! {
+            () = shutdown.cancelled() => {
+                at_the_door = Some((stream, peer));
+                break;
+            }
+            place = places.take() => place?,
         };
         begin(stream, peer, place);
     }
-    for (stream, peer) in queued(listener) {
+    for (stream, peer) in at_the_door.into_iter().chain(queued(listener)) {
         // In a full house the rest is turned away: there is no telling when somebody leaves.
-        let Ok(place) = places.clone().try_acquire_owned() else { break };
+        let Some(place) = places.try_take() else { break };
         begin(stream, peer, place);
     }
     tracker.close();
@@ -130,13 +136,14 @@ struct Connection {
     stream: TcpStream,
     peer: SocketAddr,
     place: OwnedSemaphorePermit,
+    places: Arc<Places>,
     router: Router,
     settings: ServerSettings,
 }
 
 impl Connection {
     async fn run(self, shutdown: CancellationToken, give_up: CancellationToken) {
-        let Self { stream, peer, place, router, settings } = self;
+        let Self { stream, peer, place, places, router, settings } = self;
         // Without it, Nagle's algorithm holds the end of an answer back until the client's delayed ACK, 40 ms later.
         if let Err(error) = stream.set_nodelay(true) {
             tracing::debug!(%error, "cannot set TCP_NODELAY");
@@ -174,6 +181,10 @@ impl Connection {
             shutdown.cancelled().await;
             let _ = tokio::time::timeout(FIRST_REQUEST, asked.cancelled()).await;
         });
+        let mut turn = std::pin::pin!(async {
+            let _ = tokio::time::timeout(FIRST_REQUEST, asked.cancelled()).await;
+            places.wanted().await;
+        });
         let reason = loop {
             let wake = leave_at.unwrap_or_else(|| activity.next_look());
             tokio::select! {
@@ -188,8 +199,15 @@ impl Connection {
                     told_to_stop = true;
                     connection.as_mut().graceful_shutdown();
                 }
+                () = &mut turn, if !told_to_stop => {
+                    told_to_stop = true;
+                    connection.as_mut().graceful_shutdown();
+                    if activity.is_at_rest() {
+                        leave_at = Some(Instant::now() + GOODBYE);
+                    }
+                }
                 () = tokio::time::sleep_until(wake) => {
-                    if leave_at.is_some() {
+                    if leave_at.take().is_some() && activity.is_at_rest() {
                         break Some("idle");
                     }
                     match activity.look() {

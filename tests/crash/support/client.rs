@@ -137,9 +137,12 @@ impl Client {
     /// Sends the same request until there is a final answer: connection errors, 503 and "in flight" are not final.
     pub async fn deliver(&self, request: &Request) -> Option<Answer> {
         let started = Instant::now();
+        let (mut tries, mut last) = (0, None);
         while started.elapsed() < PATIENCE {
+            tries += 1;
             let Some(answer) = self.send(request).await else {
                 self.tally.cut.fetch_add(1, Ordering::Relaxed);
+                last = None;
                 tokio::time::sleep(Duration::from_millis(15)).await;
                 continue;
             };
@@ -149,9 +152,12 @@ impl Client {
                 }
                 return Some(answer);
             }
+            last = Some(answer);
             tokio::time::sleep(Duration::from_millis(25)).await;
         }
-        self.findings.add(format!("no final answer in {PATIENCE:?} to {} {}", request.method, request.path));
+        let last = last.map_or_else(|| "cut".to_owned(), |answer| format!("{} {}", answer.status, answer.text));
+        let what = format!("{} {} {:?}", request.method, request.path, request.body);
+        self.findings.add(format!("no final answer in {PATIENCE:?} and {tries} tries to {what}; the last: {last}"));
         None
     }
 
