@@ -124,13 +124,7 @@ async fn a_connection_that_sends_nothing_or_half_a_head_is_closed() {
 #[tokio::test]
 async fn who_comes_to_a_full_house_waits_at_the_door_until_somebody_leaves() {
     let server = Server::start().await;
-    let mut guests = Vec::new();
-    for _ in 0..support::MAX_CONNECTIONS {
-        let mut guest = server.connect().await;
-        guest.write_all(b"GET /v1/endless HTTP/1.1\r\nHost: x\r\n\r\n").await.unwrap();
-        guest.read_exact(&mut [0; 20]).await.unwrap();
-        guests.push(guest);
-    }
+    let mut guests = server.guests(support::MAX_CONNECTIONS, "/v1/endless").await;
     let mut late = server.connect().await;
     late.write_all(b"GET /v1/hello HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").await.unwrap();
     let mut answer = Vec::new();
@@ -147,13 +141,7 @@ async fn who_comes_to_a_full_house_waits_at_the_door_until_somebody_leaves() {
 #[tokio::test]
 async fn who_only_keeps_a_place_in_a_full_house_gives_it_to_who_comes() {
     let server = Server::start().await;
-    let mut guests = Vec::new();
-    for _ in 0..support::MAX_CONNECTIONS {
-        let mut guest = server.connect().await;
-        guest.write_all(b"GET /v1/hello HTTP/1.1\r\nHost: x\r\n\r\n").await.unwrap();
-        guest.read_exact(&mut [0; 20]).await.unwrap();
-        guests.push(guest);
-    }
+    let _guests = server.guests(support::MAX_CONNECTIONS, "/v1/hello").await;
     let came = Instant::now();
     for _ in 0..5 {
         assert_eq!(server.get("/v1/hello", &[]).await.status, 200);
@@ -164,13 +152,7 @@ async fn who_only_keeps_a_place_in_a_full_house_gives_it_to_who_comes() {
 #[tokio::test]
 async fn who_works_in_a_full_house_gets_its_answer_and_then_makes_room() {
     let server = Server::start().await;
-    let mut guests = Vec::new();
-    for _ in 1..support::MAX_CONNECTIONS {
-        let mut guest = server.connect().await;
-        guest.write_all(b"GET /v1/endless HTTP/1.1\r\nHost: x\r\n\r\n").await.unwrap();
-        guest.read_exact(&mut [0; 20]).await.unwrap();
-        guests.push(guest);
-    }
+    let _guests = server.guests(support::MAX_CONNECTIONS - 1, "/v1/endless").await;
     let mut busy = server.connect().await;
     busy.write_all(b"GET /v1/short HTTP/1.1\r\nHost: x\r\n\r\n").await.unwrap();
     let mut late = server.connect().await;

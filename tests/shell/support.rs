@@ -103,6 +103,18 @@ impl Server {
         stream
     }
 
+    /// So many connections on which this was asked and the beginning of the answer was read; they stay open.
+    pub async fn guests(&self, count: usize, path: &str) -> Vec<TcpStream> {
+        let mut guests = Vec::new();
+        for _ in 0..count {
+            let mut guest = self.connect().await;
+            guest.write_all(format!("GET {path} HTTP/1.1\r\nHost: x\r\n\r\n").as_bytes()).await.unwrap();
+            guest.read_exact(&mut [0; 20]).await.unwrap();
+            guests.push(guest);
+        }
+        guests
+    }
+
     /// Sends these bytes and reads until the server closes.
     pub async fn raw(&self, bytes: &[u8]) -> String {
         let mut stream = self.connect().await;
