@@ -109,11 +109,14 @@ def make(tenant: corpus.Tenant, count: int, topics: Topics, seed: int) -> Passag
 
 
 def write(database: Database, passages: list[Passages]) -> None:
-    """Writes everything in one transaction; the graph of the vectors is built afterwards, from all of them."""
-    graph = database.run("SELECT indexdef FROM pg_indexes WHERE indexname = 'chunks_by_meaning';")
+    """Writes everything in one transaction; the graphs of the vectors are built afterwards, from all of them."""
+    graphs = database.run(
+        "SELECT indexname || '|' || indexdef FROM pg_indexes WHERE indexname LIKE 'chunks_by_meaning%';"
+    ).splitlines()
     where = f"host={database.socket_directory} port={database.port} dbname={database.name} user=postgres"
     with psycopg.connect(where) as connection:
-        connection.execute("DROP INDEX docket.chunks_by_meaning")
+        for graph in graphs:
+            connection.execute(f"DROP INDEX docket.{graph.split('|')[0]}".encode())
         for one in passages:
             connection.execute(_documents(one).encode())
             with connection.cursor().copy(
@@ -124,10 +127,11 @@ def write(database: Database, passages: list[Passages]) -> None:
                     copy.write(row)
                 copy.write(TRAILER)
         connection.commit()
-    # The server's shared memory may be small, so one process builds the graph.
+    # The server's shared memory may be small, so one process builds the graphs.
     database.run(
-        f"SET maintenance_work_mem = '1GB'; SET max_parallel_maintenance_workers = 0; {graph};"
-        "VACUUM (ANALYZE) docket.chunks; ANALYZE docket.documents; CHECKPOINT;"
+        "SET search_path = public, docket; SET maintenance_work_mem = '1GB'; SET max_parallel_maintenance_workers = 0;"
+        + "".join(f"{graph.split('|')[1]};" for graph in graphs)
+        + "VACUUM (ANALYZE) docket.chunks; ANALYZE docket.documents; CHECKPOINT;"
     )
 
 

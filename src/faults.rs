@@ -50,6 +50,12 @@ pub enum Fault {
     WebhookFollowsRedirects,
     /// A failed request to a model is always sent again.
     RetriesWithoutBudget,
+    /// Searches and answers are made from passages that the caller may not see.
+    PassagesBeyondSight,
+    /// What looks like a mark of the prompt is left standing inside of a passage.
+    MarksLeftInPassages,
+    /// A plugin worker is stopped alone, not with what it started.
+    PluginChildrenSurvive,
 }
 
 impl Fault {
@@ -77,6 +83,9 @@ impl Fault {
         (Self::RelaySkipsTheHorizon, "relay_skips_the_horizon"),
         (Self::WebhookFollowsRedirects, "webhook_follows_redirects"),
         (Self::RetriesWithoutBudget, "retries_without_budget"),
+        (Self::PassagesBeyondSight, "passages_beyond_sight"),
+        (Self::MarksLeftInPassages, "marks_left_in_passages"),
+        (Self::PluginChildrenSurvive, "plugin_children_survive"),
     ];
 
     /// Whether this is the fault that the process was started with.

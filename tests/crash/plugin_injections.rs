@@ -15,6 +15,7 @@ use docket::application::ports::plugins::{PluginCall, PluginError, PluginGroup};
 use docket::bootstrap;
 use docket::config::{ProcessRole, Sources, load};
 use docket_domain::principal::Role;
+use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 
@@ -122,6 +123,9 @@ async fn whatever_plugins_do_the_gateway_serves_and_the_next_call_works() {
     let (quiet, during) = others.await.unwrap();
     let strays = gateway.strays(&worker).await;
     findings.expect(strays.is_empty(), || format!("processes are left behind: {strays:?}"));
+    for pid in strays.iter().filter_map(|pid| Pid::from_raw(i32::try_from(*pid).ok()?)) {
+        let _ = kill_process(pid, Signal::KILL);
+    }
     let after = descriptors();
     findings.expect(after <= before + DESCRIPTORS, || format!("{before} descriptors before, {after} after"));
     replaced.sort_unstable();

@@ -17,6 +17,8 @@ const CLOCKS: &str = "jobs::clocks_that_are_wrong_by_an_hour_end_no_lease_early_
 
 const ORDER: &str = "relay_order::no_event_is_missed_or_reordered_however_late_it_commits";
 const BROWN_OUT: &str = "model_brownout::nearly_everybody_is_answered_while_a_provider_browns_out";
+const POISONED: &str = "poisoned::documents_that_give_orders_win_nothing";
+const PLUGINS: &str = "plugin_injections::whatever_plugins_do_the_gateway_serves_and_the_next_call_works";
 const SSRF: &str = "ssrf::no_byte_reaches_an_address_inside_the_house";
 
 /// The battery that must catch a fault.
@@ -37,6 +39,8 @@ fn battery(fault: Fault) -> (&'static str, &'static str) {
         Fault::RelaySkipsTheHorizon => ("R9", ORDER),
         Fault::WebhookFollowsRedirects => ("S4", SSRF),
         Fault::RetriesWithoutBudget => ("R11", BROWN_OUT),
+        Fault::PassagesBeyondSight | Fault::MarksLeftInPassages => ("S8", POISONED),
+        Fault::PluginChildrenSurvive => ("R19", PLUGINS),
         Fault::AnyAudience | Fault::TokenSignatureIgnored | Fault::GuessesNotCounted => ("S7", TOKENS),
     }
 }

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
-use rustix::process::{Pid, Signal, kill_process_group};
+use rustix::process::{Pid, Signal, kill_process, kill_process_group};
 use serde_json::Value;
 use tokio::net::UnixStream;
 use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
@@ -18,6 +18,7 @@ use tracing::Span;
 use super::environment::WorkerEnvironment;
 use super::frame::{Frame, FrameError};
 use super::noise::log_lines;
+use crate::faults::Fault;
 use crate::telemetry::plugins::PLUGIN_EVENTS;
 use crate::telemetry::{self, RequestContext};
 
@@ -170,9 +171,12 @@ impl Worker {
     }
 
     fn kill_group(&self) {
-        if let Some(group) = self.group {
-            let _ = kill_process_group(group, Signal::KILL);
-        }
+        let Some(group) = self.group else { return };
+        let _ = if Fault::PluginChildrenSurvive.is_seeded() {
+            kill_process(group, Signal::KILL)
+        } else {
+            kill_process_group(group, Signal::KILL)
+        };
     }
 }
 

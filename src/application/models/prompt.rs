@@ -14,6 +14,7 @@ use docket_domain::budget::estimate_tokens;
 use sha2::{Digest, Sha256};
 
 use crate::application::ports::language_model::ModelRequest;
+use crate::faults::Fault;
 
 /// What every model is told about passages, after the service's own instructions.
 const RULES: &str = "\
@@ -157,7 +158,7 @@ fn title(text: &str) -> String {
 fn unmarked(text: &str) -> String {
     let mut plain = String::with_capacity(text.len());
     for (at, letter) in text.char_indices() {
-        let opens = matches!(letter, '<' | '\u{ff1c}' | '\u{fe64}');
+        let opens = matches!(letter, '<' | '\u{ff1c}' | '\u{fe64}') && !Fault::MarksLeftInPassages.is_seeded();
         plain.push(if opens && begins_mark(&text[at + letter.len_utf8()..]) { '‹' } else { letter });
     }
     plain
