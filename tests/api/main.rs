@@ -24,6 +24,7 @@ mod audit_trail;
 mod bad_input;
 mod budgets;
 mod case_lists;
+mod case_search;
 mod concurrency;
 mod deadlines;
 mod documents;

@@ -6,9 +6,10 @@
 //! * a tenant that the planner does not know: its id stands in the text, beside row-level security, as a constant whose
 //!   share of the table is known (the tenant is set before, see `case_reader::begin_reading`);
 //! * a viewer who may see only a small part: a branch for each reason to see a case, each in order by its own index;
-//! * words: reading in order is best if many cases hold them, the index of words if few do, and estimates are far off for
-//!   phrases. So a search first looks at the next few thousand cases in order, and asks the index of words only when
-//!   these did not fill the page, which bounds how many it can find unless words crowd in one time.
+//! * words: reading in order is best if many cases hold them, the index of words if few do. A search looks at the next few
+//!   cases in order first, and then as far as [`super::case_search`] finds worth while. Near cases are those up to one
+//!   place in the order, the same for all branches: a branch that looked further than another would show its cases before
+//!   those that the other did not come to.
 //!
 //! Planning takes longer than most lists do. Where the plan to want is the same for all values, it is kept ([`keeps_plan`]); where
 //! it depends on them, it is made for each list anew.
@@ -23,7 +24,7 @@ use crate::faults::Fault;
 
 /// Which of the cases that a viewer may see a branch of the list gives.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Branch {
+pub(super) enum Branch {
     /// All that the viewer may see, by one condition.
     Whole,
     /// Those of one confidentiality, seen by role.
@@ -37,14 +38,12 @@ enum Branch {
 /// How far a search looks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Reach {
-    /// Among the next [`NEAR`] cases of each branch in the list's order.
-    Near,
+    /// Among so many next cases in the list's order: of the tenant, or of those that the filter lets through ([`counts_filtered`]).
+    Near(u32),
     /// Among all.
     Whole,
 }
 
-/// How many cases a near search looks at: a few milliseconds' worth.
-const NEAR: u32 = 2_000;
 /// Pages that people and programs ask for, and the one case more that says whether another page follows.
 const USUAL: [u32; 8] = [11, 21, 26, 31, 51, 101, 151, 201];
 
@@ -78,13 +77,16 @@ pub(super) fn keeps_plan(filter: &CaseFilter, page: Page) -> bool {
     let by_persons = assignee_id.is_some() || reporter_id.is_some();
     let by_deadline = due_before.is_some() || overdue_at.is_some() || page.sort == CaseSort::DueAscending;
     let by_name = case_type.is_some() || reference.is_some() || !confidentialities.is_empty();
-    !by_persons && !by_deadline && !by_name && page.reach == Reach::Near && USUAL.contains(&page.limit)
+    !by_persons && !by_deadline && !by_name && matches!(page.reach, Reach::Near(_)) && USUAL.contains(&page.limit)
 }
 
 /// One page of a list. A near search that does not fill the page must be followed by a whole one.
 pub(super) fn page(viewer: Viewer, filter: &CaseFilter, page: Page) -> QueryBuilder<Postgres> {
     let branches = branches(viewer.sight, filter, page);
     let mut query = QueryBuilder::new("");
+    if let (Some(_), Reach::Near(cases)) = (&filter.text, page.reach) {
+        push_horizon(&mut query, viewer, filter, page, cases);
+    }
     if let [only] = branches[..] {
         push_branch(&mut query, only, viewer, filter, page);
         return query;
@@ -143,9 +145,11 @@ fn push_branch(query: &mut QueryBuilder<Postgres>, branch: Branch, viewer: Viewe
     push_filter(query, filter);
     push_position(query, sort, after);
     match reach {
-        Reach::Near => {
+        Reach::Near(cases) => {
             push_visibility(query, branch, viewer);
-            push_order(query, sort, NEAR);
+            let (column, _, within) = columns(sort);
+            query.push(format!(" AND ({column}, id) {within} (SELECT at, id FROM horizon)"));
+            push_order(query, sort, cases);
             query.push(") AS near WHERE true");
             push_words(query, viewer, filter, reach);
         }
@@ -163,7 +167,7 @@ fn push_branch(query: &mut QueryBuilder<Postgres>, branch: Branch, viewer: Viewe
 /// The SQL form of `docket_domain::case::visibility::may_see`; `tests/api/visibility.rs` holds the two together.
 ///
 /// Written as the shortest condition that the sight needs, so that a supervisor's lists carry no condition at all.
-fn push_visibility(query: &mut QueryBuilder<Postgres>, branch: Branch, viewer: Viewer) {
+pub(super) fn push_visibility(query: &mut QueryBuilder<Postgres>, branch: Branch, viewer: Viewer) {
     let sight = viewer.sight;
     let who = viewer.principal_id.0;
     if !sight.public {
@@ -198,7 +202,34 @@ fn push_visibility(query: &mut QueryBuilder<Postgres>, branch: Branch, viewer: V
     }
 }
 
-fn push_filter(query: &mut QueryBuilder<Postgres>, filter: &CaseFilter) {
+/// Whether near cases are counted among those that the filter lets through: where an index finds them. Elsewhere they are counted
+/// among all of the tenant, which needs no look at the cases themselves.
+pub(super) fn counts_filtered(filter: &CaseFilter) -> bool {
+    let by_persons = filter.assignee_id.is_some() || filter.reporter_id.is_some();
+    by_persons || filter.case_type.is_some() || filter.reference.is_some() || !filter.confidentialities.is_empty()
+}
+
+/// The place in the order up to which a near search looks: that of the case behind the next `cases`, or the end.
+fn push_horizon(query: &mut QueryBuilder<Postgres>, viewer: Viewer, filter: &CaseFilter, page: Page, cases: u32) {
+    let Page { sort, after, .. } = page;
+    let (column, _, within) = columns(sort);
+    query.push(format!(
+        "WITH horizon AS MATERIALIZED (SELECT at, id FROM (SELECT {column} AS at, id FROM docket.cases WHERE tenant_id = '{}'",
+        viewer.tenant_id
+    ));
+    if counts_filtered(filter) {
+        push_filter(query, filter);
+    }
+    push_position(query, sort, after);
+    push_order(query, sort, 1);
+    let (end, direction) = if within == ">=" { ("-infinity", "DESC") } else { ("infinity", "ASC") };
+    query.push(format!(
+        " OFFSET {cases}) AS behind UNION ALL SELECT '{end}'::timestamptz, '{}'::uuid ORDER BY 1 {direction} LIMIT 1) ",
+        uuid::Uuid::nil()
+    ));
+}
+
+pub(super) fn push_filter(query: &mut QueryBuilder<Postgres>, filter: &CaseFilter) {
     push_names(query, "state", filter.states.iter().map(|name| name.as_str()));
     if !filter.states.is_empty() && filter.states.iter().all(|state| !state.is_terminal()) {
         // Says the same in the words of the partial index over open cases.
@@ -236,9 +267,9 @@ fn push_filter(query: &mut QueryBuilder<Postgres>, filter: &CaseFilter) {
 
 /// The words of a search. Near, they are made of the text once, by a subquery: a plan that does not know the text would make
 /// them for every case. In a whole search the planner must see them, to estimate how many cases hold them.
-fn push_words(query: &mut QueryBuilder<Postgres>, viewer: Viewer, filter: &CaseFilter, reach: Reach) {
+pub(super) fn push_words(query: &mut QueryBuilder<Postgres>, viewer: Viewer, filter: &CaseFilter, reach: Reach) {
     if let Some(text) = &filter.text {
-        let (open, close) = if reach == Reach::Near { ("(SELECT ", ")") } else { ("", "") };
+        let (open, close) = if matches!(reach, Reach::Near(_)) { ("(SELECT ", ")") } else { ("", "") };
         // A text without any word (only stop words or signs) finds nothing, rather than everything.
         query.push(" AND numnode(websearch_to_tsquery('english', ").push_bind(text.clone()).push(")) > 0");
         query.push(format!(" AND search @@ {open}(websearch_to_tsquery('english', ")).push_bind(text.clone());
@@ -259,12 +290,17 @@ fn push_names<'a>(query: &mut QueryBuilder<Postgres>, column: &str, names: impl 
     }
 }
 
+/// What a list is sorted by, how what comes after a place compares with it, and what comes until it.
+const fn columns(sort: CaseSort) -> (&'static str, &'static str, &'static str) {
+    match sort {
+        CaseSort::OpenedDescending => ("opened_at", "<", ">="),
+        CaseSort::OpenedAscending => ("opened_at", ">", "<="),
+        CaseSort::DueAscending => ("due_at", ">", "<="),
+    }
+}
+
 fn push_position(query: &mut QueryBuilder<Postgres>, sort: CaseSort, after: Option<Position>) {
-    let (column, comparison) = match sort {
-        CaseSort::OpenedDescending => ("opened_at", "<"),
-        CaseSort::OpenedAscending => ("opened_at", ">"),
-        CaseSort::DueAscending => ("due_at", ">"),
-    };
+    let (column, comparison, _) = columns(sort);
     if sort == CaseSort::DueAscending {
         query.push(" AND closed_at IS NULL AND due_at IS NOT NULL");
     }
@@ -300,12 +336,12 @@ mod tests {
         let opened = CaseSort::OpenedDescending;
         let words =
             CaseFilter { text: Some("buoy".to_owned()), states: vec![State::Escalated], ..CaseFilter::default() };
-        assert!(kept(&CaseFilter::default(), 26, opened, Reach::Near));
-        assert!(kept(&words, 26, opened, Reach::Near));
+        assert!(kept(&CaseFilter::default(), 26, opened, Reach::Near(400)));
+        assert!(kept(&words, 26, opened, Reach::Near(400)));
         assert!(!kept(&words, 26, opened, Reach::Whole), "how many cases hold the words decides");
-        assert!(!kept(&CaseFilter::default(), 27, opened, Reach::Near), "there would be a plan for every size");
-        assert!(!kept(&CaseFilter::default(), 26, CaseSort::DueAscending, Reach::Near));
+        assert!(!kept(&CaseFilter::default(), 27, opened, Reach::Near(400)), "there would be a plan for every size");
+        assert!(!kept(&CaseFilter::default(), 26, CaseSort::DueAscending, Reach::Near(400)));
         let mine = CaseFilter { assignee_id: Some(PrincipalId(uuid::Uuid::nil())), ..CaseFilter::default() };
-        assert!(!kept(&mine, 26, opened, Reach::Near), "an index of its own may be better");
+        assert!(!kept(&mine, 26, opened, Reach::Near(400)), "an index of its own may be better");
     }
 }

@@ -17,6 +17,7 @@ mod case_list_query;
 mod case_loader;
 pub mod case_reader;
 pub mod case_row;
+mod case_search;
 pub mod case_store;
 mod chunk_rows;
 pub mod chunk_store;
