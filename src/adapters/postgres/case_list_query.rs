@@ -7,9 +7,8 @@
 //!   share of the table is known (the tenant is set before, see `case_reader::begin_reading`);
 //! * a viewer who may see only a small part: a branch for each reason to see a case, each in order by its own index;
 //! * words: reading in order is best if many cases hold them, the index of words if few do. A search looks at the next few
-//!   cases in order first, and then as far as [`super::case_search`] finds worth while. Near cases are those up to one
-//!   place in the order, the same for all branches: a branch that looked further than another would show its cases before
-//!   those that the other did not come to.
+//!   cases in order first, and then as far as [`super::case_search`] finds worth while. Branches look up to the same
+//!   place in the order: one that looked further than another would show its cases before those that the other did not come to.
 //!
 //! Planning takes longer than most lists do. Where the plan to want is the same for all values, it is kept ([`keeps_plan`]); where
 //! it depends on them, it is made for each list anew.
@@ -24,7 +23,7 @@ use crate::faults::Fault;
 
 /// Which of the cases that a viewer may see a branch of the list gives.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Branch {
+enum Branch {
     /// All that the viewer may see, by one condition.
     Whole,
     /// Those of one confidentiality, seen by role.
@@ -38,7 +37,7 @@ pub(super) enum Branch {
 /// How far a search looks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Reach {
-    /// Among so many next cases in the list's order: of the tenant, or of those that the filter lets through ([`counts_filtered`]).
+    /// Among so many next cases of a branch in the list's order, and no further than all branches look.
     Near(u32),
     /// Among all.
     Whole,
@@ -84,17 +83,17 @@ pub(super) fn keeps_plan(filter: &CaseFilter, page: Page) -> bool {
 pub(super) fn page(viewer: Viewer, filter: &CaseFilter, page: Page) -> QueryBuilder<Postgres> {
     let branches = branches(viewer.sight, filter, page);
     let mut query = QueryBuilder::new("");
-    if let (Some(_), Reach::Near(cases)) = (&filter.text, page.reach) {
-        push_horizon(&mut query, viewer, filter, page, cases);
+    if let (Some(_), Reach::Near(cases), [_, _, ..]) = (&filter.text, page.reach, &branches[..]) {
+        push_horizon(&mut query, &branches, viewer, filter, (page, cases));
     }
     if let [only] = branches[..] {
-        push_branch(&mut query, only, viewer, filter, page);
+        push_branch(&mut query, (only, true), viewer, filter, page);
         return query;
     }
     query.push(format!("SELECT {CASE_COLUMNS} FROM ("));
     for (number, branch) in branches.into_iter().enumerate() {
         query.push(if number == 0 { "(" } else { " UNION ALL (" });
-        push_branch(&mut query, branch, viewer, filter, page);
+        push_branch(&mut query, (branch, false), viewer, filter, page);
         query.push(")");
     }
     query.push(") AS visible");
@@ -114,12 +113,14 @@ pub(super) fn count(viewer: Viewer, filter: &CaseFilter) -> QueryBuilder<Postgre
 
 /// The branches of a list, which never share a case.
 ///
-/// A list by deadline keeps one condition: only open cases stand in it, and they are few.
+/// A list by deadline, in order or up to a time, keeps one condition: only open cases stand in it, and they are few. Each branch
+/// would read all those that are due.
 /// So does a whole search, which would visit the index of words once for each branch.
 fn branches(sight: Sight, filter: &CaseFilter, page: Page) -> Vec<Branch> {
     let sees_all = sight.internal && sight.restricted;
     let whole_search = filter.text.is_some() && page.reach == Reach::Whole;
-    if sees_all || !sight.public || whole_search || page.sort == CaseSort::DueAscending {
+    let by_deadline = filter.due_before.is_some() || filter.overdue_at.is_some() || page.sort == CaseSort::DueAscending;
+    if sees_all || !sight.public || whole_search || by_deadline {
         return vec![Branch::Whole];
     }
     let asked =
@@ -128,7 +129,13 @@ fn branches(sight: Sight, filter: &CaseFilter, page: Page) -> Vec<Branch> {
     levels.map(Branch::Level).chain([Branch::Reported, Branch::Assigned]).collect()
 }
 
-fn push_branch(query: &mut QueryBuilder<Postgres>, branch: Branch, viewer: Viewer, filter: &CaseFilter, page: Page) {
+fn push_branch(
+    query: &mut QueryBuilder<Postgres>,
+    (branch, alone): (Branch, bool),
+    viewer: Viewer,
+    filter: &CaseFilter,
+    page: Page,
+) {
     let Page { sort, after, limit, reach } = page;
     if filter.text.is_none() {
         query.push(format!("SELECT {CASE_COLUMNS} FROM docket.cases WHERE tenant_id = '{}'", viewer.tenant_id));
@@ -147,8 +154,10 @@ fn push_branch(query: &mut QueryBuilder<Postgres>, branch: Branch, viewer: Viewe
     match reach {
         Reach::Near(cases) => {
             push_visibility(query, branch, viewer);
-            let (column, _, within) = columns(sort);
-            query.push(format!(" AND ({column}, id) {within} (SELECT at, id FROM horizon)"));
+            if !alone {
+                let (column, _, within) = columns(sort);
+                query.push(format!(" AND ({column}, id) {within} (SELECT at, id FROM horizon)"));
+            }
             push_order(query, sort, cases);
             query.push(") AS near WHERE true");
             push_words(query, viewer, filter, reach);
@@ -167,7 +176,7 @@ fn push_branch(query: &mut QueryBuilder<Postgres>, branch: Branch, viewer: Viewe
 /// The SQL form of `docket_domain::case::visibility::may_see`; `tests/api/visibility.rs` holds the two together.
 ///
 /// Written as the shortest condition that the sight needs, so that a supervisor's lists carry no condition at all.
-pub(super) fn push_visibility(query: &mut QueryBuilder<Postgres>, branch: Branch, viewer: Viewer) {
+fn push_visibility(query: &mut QueryBuilder<Postgres>, branch: Branch, viewer: Viewer) {
     let sight = viewer.sight;
     let who = viewer.principal_id.0;
     if !sight.public {
@@ -202,34 +211,34 @@ pub(super) fn push_visibility(query: &mut QueryBuilder<Postgres>, branch: Branch
     }
 }
 
-/// Whether near cases are counted among those that the filter lets through: where an index finds them. Elsewhere they are counted
-/// among all of the tenant, which needs no look at the cases themselves.
-pub(super) fn counts_filtered(filter: &CaseFilter) -> bool {
-    let by_persons = filter.assignee_id.is_some() || filter.reporter_id.is_some();
-    by_persons || filter.case_type.is_some() || filter.reference.is_some() || !filter.confidentialities.is_empty()
-}
-
-/// The place in the order up to which a near search looks: that of the case behind the next `cases`, or the end.
-fn push_horizon(query: &mut QueryBuilder<Postgres>, viewer: Viewer, filter: &CaseFilter, page: Page, cases: u32) {
+/// The place in the order up to which all branches have looked when each has looked at `cases` of its own: the nearest of where they
+/// stand then, or the end.
+fn push_horizon(
+    query: &mut QueryBuilder<Postgres>,
+    branches: &[Branch],
+    viewer: Viewer,
+    filter: &CaseFilter,
+    (page, cases): (Page, u32),
+) {
     let Page { sort, after, .. } = page;
     let (column, _, within) = columns(sort);
-    query.push(format!(
-        "WITH horizon AS MATERIALIZED (SELECT at, id FROM (SELECT {column} AS at, id FROM docket.cases WHERE tenant_id = '{}'",
-        viewer.tenant_id
-    ));
-    if counts_filtered(filter) {
-        push_filter(query, filter);
-    }
-    push_position(query, sort, after);
-    push_order(query, sort, 1);
     let (end, direction) = if within == ">=" { ("-infinity", "DESC") } else { ("infinity", "ASC") };
+    query.push("WITH horizon AS MATERIALIZED (");
+    for branch in branches {
+        query.push(format!("(SELECT {column} AS at, id FROM docket.cases WHERE tenant_id = '{}'", viewer.tenant_id));
+        push_visibility(query, *branch, viewer);
+        push_filter(query, filter);
+        push_position(query, sort, after);
+        push_order(query, sort, 1);
+        query.push(format!(" OFFSET {}) UNION ALL ", cases - 1));
+    }
     query.push(format!(
-        " OFFSET {cases}) AS behind UNION ALL SELECT '{end}'::timestamptz, '{}'::uuid ORDER BY 1 {direction} LIMIT 1) ",
+        "SELECT '{end}'::timestamptz, '{}'::uuid ORDER BY 1 {direction}, 2 {direction} LIMIT 1) ",
         uuid::Uuid::nil()
     ));
 }
 
-pub(super) fn push_filter(query: &mut QueryBuilder<Postgres>, filter: &CaseFilter) {
+fn push_filter(query: &mut QueryBuilder<Postgres>, filter: &CaseFilter) {
     push_names(query, "state", filter.states.iter().map(|name| name.as_str()));
     if !filter.states.is_empty() && filter.states.iter().all(|state| !state.is_terminal()) {
         // Says the same in the words of the partial index over open cases.
