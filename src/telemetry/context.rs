@@ -150,8 +150,8 @@ tokio::task_local! {
 }
 
 /// Runs `work` so that everything logged or sent within it names `context`.
-pub async fn scope<F: Future>(context: Arc<RequestContext>, work: F) -> F::Output {
-    CURRENT.scope(context, work).await
+pub fn scope<F: Future>(context: Arc<RequestContext>, work: F) -> impl Future<Output = F::Output> {
+    CURRENT.scope(context, work)
 }
 
 /// [`scope`] for something that does not wait.

@@ -1,5 +1,7 @@
 //! Acts on existing cases as PostgreSQL takes them: one alone, or several in one statement ([`super::together`]).
 
+use std::pin::pin;
+
 use docket_domain::ids::{CaseId, TenantId};
 use futures::future::join_all;
 use sha2::{Digest, Sha256};
@@ -203,7 +205,7 @@ impl CaseChanges {
     /// Commits an act, perhaps in one transaction with acts on other cases. Its outcome is its own.
     pub(super) async fn commit(&self, act: Act) -> Result<Commit, sqlx::Error> {
         let Some(mut running) = self.line.begin(act.tenant) else { return self.line.join(act).await };
-        running.during(self.line.statement().alone(&act)).await
+        running.during(pin!(self.line.statement().alone(&act))).await
     }
 }
 

@@ -114,19 +114,31 @@ pub(super) fn count(viewer: Viewer, filter: &CaseFilter) -> QueryBuilder<Postgre
 /// The branches of a list, which never share a case.
 ///
 /// A list by deadline, in order or up to a time, keeps one condition: only open cases stand in it, and they are few. Each branch
-/// would read all those that are due.
-/// So does a whole search, which would visit the index of words once for each branch.
+/// would read all those that are due. So does a search, unless it is one without a filter by somebody who sees little: who sees
+/// nearly everything seldom meets a case that he does not see.
 fn branches(sight: Sight, filter: &CaseFilter, page: Page) -> Vec<Branch> {
     let sees_all = sight.internal && sight.restricted;
-    let whole_search = filter.text.is_some() && page.reach == Reach::Whole;
     let by_deadline = filter.due_before.is_some() || filter.overdue_at.is_some() || page.sort == CaseSort::DueAscending;
-    if sees_all || !sight.public || whole_search || by_deadline {
+    let search_of_one =
+        filter.text.is_some() && (page.reach == Reach::Whole || !is_narrow(sight) || is_filtered(filter));
+    if sees_all || !sight.public || search_of_one || by_deadline {
         return vec![Branch::Whole];
     }
     let asked =
         |level: &Confidentiality| filter.confidentialities.is_empty() || filter.confidentialities.contains(level);
     let levels = Confidentiality::ALL.iter().copied().filter(|level| sight.covers(*level) && asked(level));
     levels.map(Branch::Level).chain([Branch::Reported, Branch::Assigned]).collect()
+}
+
+/// Whether somebody sees only the smaller part of the cases.
+pub(super) const fn is_narrow(sight: Sight) -> bool {
+    !sight.internal
+}
+
+/// Whether anything but words and times of opening restricts a search: those alone are helped by every index in order of opening.
+pub(super) fn is_filtered(filter: &CaseFilter) -> bool {
+    let CaseFilter { text, opened_from, opened_before, .. } = filter.clone();
+    *filter != CaseFilter { text, opened_from, opened_before, ..CaseFilter::default() }
 }
 
 fn push_branch(
@@ -154,11 +166,14 @@ fn push_branch(
     match reach {
         Reach::Near(cases) => {
             push_visibility(query, branch, viewer);
-            if !alone {
+            if alone {
+                push_order(query, sort, cases);
+            } else {
                 let (column, _, within) = columns(sort);
                 query.push(format!(" AND ({column}, id) {within} (SELECT at, id FROM horizon)"));
+                // Nothing is left out by this: it keeps the planner from another order than this one.
+                push_order(query, sort, u32::MAX);
             }
-            push_order(query, sort, cases);
             query.push(") AS near WHERE true");
             push_words(query, viewer, filter, reach);
         }
@@ -211,8 +226,8 @@ fn push_visibility(query: &mut QueryBuilder<Postgres>, branch: Branch, viewer: V
     }
 }
 
-/// The place in the order up to which all branches have looked when each has looked at `cases` of its own: the nearest of where they
-/// stand then, or the end.
+/// The place in the order up to which a near search by branches looks: where the first level ends of which `cases` were looked at, or
+/// the end. One's own cases of other levels have no end of their own; they are few up to there.
 fn push_horizon(
     query: &mut QueryBuilder<Postgres>,
     branches: &[Branch],
@@ -224,16 +239,16 @@ fn push_horizon(
     let (column, _, within) = columns(sort);
     let (end, direction) = if within == ">=" { ("-infinity", "DESC") } else { ("infinity", "ASC") };
     query.push("WITH horizon AS MATERIALIZED (");
-    for branch in branches {
+    for level in branches.iter().filter(|branch| matches!(branch, Branch::Level(_))) {
         query.push(format!("(SELECT {column} AS at, id FROM docket.cases WHERE tenant_id = '{}'", viewer.tenant_id));
-        push_visibility(query, *branch, viewer);
+        push_visibility(query, *level, viewer);
         push_filter(query, filter);
         push_position(query, sort, after);
         push_order(query, sort, 1);
         query.push(format!(" OFFSET {}) UNION ALL ", cases - 1));
     }
     query.push(format!(
-        "SELECT '{end}'::timestamptz, '{}'::uuid ORDER BY 1 {direction}, 2 {direction} LIMIT 1) ",
+        "SELECT '{end}'::timestamptz AS at, '{}'::uuid AS id ORDER BY 1 {direction}, 2 {direction} LIMIT 1) ",
         uuid::Uuid::nil()
     ));
 }

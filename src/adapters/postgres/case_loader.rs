@@ -1,5 +1,7 @@
 //! Loading single cases; those that are asked for at the same moment share a statement ([`super::together`]).
 
+use std::pin::pin;
+
 use docket_domain::idempotency::Fingerprint;
 use docket_domain::ids::{CaseId, TenantId};
 use uuid::Uuid;
@@ -64,7 +66,7 @@ impl CaseLoader {
             return self.line.join(Request { tenant, case, principal, key }).await;
         };
         let key = key.map(|scope| scope.key.as_str());
-        let alone = self.line.statement().alone(tenant, case, principal, key);
+        let alone = pin!(self.line.statement().alone(tenant, case, principal, key));
         running.during(alone).await.map_err(store_error)?
     }
 }

@@ -8,11 +8,13 @@ use serde_json::Value;
 use sqlx::types::Json;
 use sqlx::{PgConnection, QueryBuilder};
 
-use super::case_list_query::{Reach, push_words};
+use super::case_list_query::{Reach, is_filtered, is_narrow, push_words};
 use crate::application::ports::case_reader::{CaseFilter, Viewer};
 
 /// Cases that every search looks at first: about a millisecond's worth, and enough for words that one case in twenty holds.
-pub(super) const FIRST: u32 = 400;
+const FIRST: u32 = 400;
+/// Of so many cases somebody with a narrow sight sees one, about; where his cases have no index of their own, he passes the others.
+const NARROW: u32 = 10;
 /// No search looks at more cases in order: some 70 milliseconds' worth.
 const FURTHEST: f64 = 32_768.0;
 /// How many cases hold all words of a phrase, for one that holds the phrase. Words of real texts stand together more often.
@@ -30,15 +32,26 @@ struct Estimate {
 
 impl Estimate {
     /// Where to look for a page of `limit` cases. Near, twice as far as it should take, because words come in clusters.
-    fn reach(self, limit: u32, phrase: bool) -> Reach {
+    fn reach(self, limit: u32, phrase: bool, passes: u32) -> Reach {
         let found = if phrase { self.with_words / WORDS_FOR_A_PHRASE } else { self.with_words };
         let needed = 2.0 * f64::from(limit) * (self.all / found.max(1.0)).max(1.0);
-        if needed <= FURTHEST && needed / 2.0 < self.with_words + INDEX {
+        let read = needed * f64::from(passes);
+        if read <= FURTHEST && read / 2.0 < self.with_words + INDEX {
             #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "from 2 to FURTHEST")]
             return Reach::Near((needed as u32).next_power_of_two().max(2 * FIRST));
         }
         Reach::Whole
     }
+}
+
+/// Where every search looks first.
+pub(super) fn first(viewer: Viewer, filter: &CaseFilter) -> Reach {
+    Reach::Near(FIRST / passes(viewer, filter))
+}
+
+/// How many cases are passed for each that the viewer sees.
+fn passes(viewer: Viewer, filter: &CaseFilter) -> u32 {
+    if is_narrow(viewer.sight) && is_filtered(filter) { NARROW } else { 1 }
 }
 
 /// Where to look for the rest of a page that the first cases did not fill.
@@ -53,7 +66,7 @@ pub(super) async fn reach(
     push_words(&mut question, viewer, filter, Reach::Whole);
     let plan: Json<Value> = question.build_query_scalar().persistent(false).fetch_one(connection).await?;
     let phrase = filter.text.as_ref().is_some_and(|text| text.contains('"'));
-    Ok(estimate(&plan.0).map_or(Reach::Whole, |estimate| estimate.reach(limit, phrase)))
+    Ok(estimate(&plan.0).map_or(Reach::Whole, |estimate| estimate.reach(limit, phrase, passes(viewer, filter))))
 }
 
 /// Reads the estimates; none if the plan has another form than it is known to have.
@@ -79,7 +92,7 @@ mod tests {
     use super::*;
 
     fn reach(with_words: f64, phrase: bool) -> Reach {
-        Estimate { all: 500_000.0, with_words }.reach(26, phrase)
+        Estimate { all: 500_000.0, with_words }.reach(26, phrase, 1)
     }
 
     #[test]
@@ -90,5 +103,7 @@ mod tests {
         assert_eq!(reach(200_000.0, true), Reach::Near(8_192), "a phrase of frequent words is no frequent one");
         assert_eq!(reach(10_000.0, true), Reach::Whole);
         assert_eq!(reach(900_000.0, false), Reach::Near(800), "estimates may be off");
+        let passing = Estimate { all: 500_000.0, with_words: 10_000.0 }.reach(26, false, NARROW);
+        assert_eq!(passing, Reach::Whole, "26,000 cases would be read for 2,600 that are seen");
     }
 }

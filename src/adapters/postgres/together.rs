@@ -12,7 +12,7 @@
 //! It no longer counts, and those in the line go on without it.
 
 use std::collections::{HashMap, VecDeque};
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -187,9 +187,9 @@ impl<S: Shared> State<S> {
 }
 
 impl<S: Shared> Running<S> {
-    /// Carries out a statement, and lets those who wait go on if it is held up.
-    pub(super) async fn during<T>(&mut self, statement: impl Future<Output = T>) -> T {
-        let mut statement = pin!(statement);
+    /// Carries out a statement, and lets those who wait go on if it is held up. Statements are kilobytes; where they are pinned, nobody
+    /// moves them any more.
+    pub(super) async fn during<T>(&mut self, mut statement: Pin<&mut impl Future<Output = T>>) -> T {
         tokio::select! {
             biased;
             done = &mut statement => return done,
@@ -203,8 +203,8 @@ impl<S: Shared> Running<S> {
         let mut next = Some(first);
         while let Some(Group { requests, listeners, .. }) = next {
             let line = self.line.clone();
-            let together = tokio::time::timeout(PATIENCE, line.statement.together(&requests));
-            let answers = self.during(together).await;
+            let together = pin!(line.statement.together(&requests));
+            let answers = self.during(pin!(tokio::time::timeout(PATIENCE, together))).await;
             let answers = answers.unwrap_or_else(|_| listeners.iter().map(|_| S::lost()).collect());
             for (listener, answer) in listeners.into_iter().zip(answers) {
                 // Who no longer listens was cancelled.
@@ -305,7 +305,7 @@ mod tests {
             let asked = tokio::spawn(async move {
                 let Some(mut running) = line.begin(request.0) else { return line.join(request).await };
                 let group = [request];
-                running.during(line.statement().together(&group)).await.remove(0)
+                running.during(pin!(line.statement().together(&group))).await.remove(0)
             });
             tokio::task::yield_now().await;
             asked

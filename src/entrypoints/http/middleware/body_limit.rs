@@ -49,17 +49,8 @@ pub(super) async fn run(request: Request, limit: usize, next: Next) -> Response 
     let encoding = request.headers().get(header::CONTENT_ENCODING).map(HeaderValue::as_bytes);
     let mut response = match encoding {
         None | Some(b"identity") => next.run(request).await,
-        Some(b"gzip") => {
-            let inner = tower::service_fn(move |request: http::Request<_>| {
-                let request = request.map(|unpacked| Body::new(Limited::new(unpacked, limit)));
-                let answer = next.clone().run(request);
-                async move { Ok::<_, std::convert::Infallible>(answer.await) }
-            });
-            match RequestDecompression::new(inner).oneshot(request).await {
-                Ok(response) => response.map(Body::new),
-                Err(_) => Problem::new(ProblemKind::MalformedRequest, "The body is not valid gzip.").into_response(),
-            }
-        }
+        // On the heap: every request would carry the room for it.
+        Some(b"gzip") => Box::pin(unpack(request, limit, next)).await,
         Some(_) => Problem::new(ProblemKind::UnsupportedMediaType, "Content-Encoding may be gzip or identity.")
             .with_header(header::ACCEPT_ENCODING, HeaderValue::from_static("gzip"))
             .into_response(),
@@ -68,6 +59,18 @@ pub(super) async fn run(request: Request, limit: usize, next: Next) -> Response 
         response = too_large(limit).into_response();
     }
     response
+}
+
+async fn unpack(request: Request, limit: usize, next: Next) -> Response {
+    let inner = tower::service_fn(move |request: http::Request<_>| {
+        let request = request.map(|unpacked| Body::new(Limited::new(unpacked, limit)));
+        let answer = next.clone().run(request);
+        async move { Ok::<_, std::convert::Infallible>(answer.await) }
+    });
+    match RequestDecompression::new(inner).oneshot(request).await {
+        Ok(response) => response.map(Body::new),
+        Err(_) => Problem::new(ProblemKind::MalformedRequest, "The body is not valid gzip.").into_response(),
+    }
 }
 
 fn too_large(limit: usize) -> Problem {

@@ -30,6 +30,7 @@ mod request_id;
 mod secure_headers;
 mod trace_context;
 
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -181,6 +182,8 @@ async fn guarded(parts: &Parts, request: Request, route: &MatchedRoute, next: Ne
         Ok(limited) => limited,
         Err(problem) => return problem.into_response(),
     };
-    let handled = panics::caught(body_limit::run(request, limit, next), route.as_str());
+    // Pinned where they are: passed on by value, each step would move all steps within it.
+    let work = pin!(body_limit::run(request, limit, next));
+    let handled = pin!(panics::caught(work, route.as_str()));
     deadline::within(time, &received, handled).await
 }
