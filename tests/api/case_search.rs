@@ -120,17 +120,22 @@ async fn pages_of_a_search_hold_what_a_look_at_all_cases_holds_in_its_order_for_
 #[tokio::test]
 async fn a_level_whose_cases_lie_close_together_hides_none_of_another() {
     let archive = Archive::of(9_000).await;
-    // The newest 2,160 are internal, and only the oldest sixty of these hold the word; all before them are public.
-    sqlx::query(
-        "UPDATE docket.cases SET confidentiality = CASE WHEN n > 6840 THEN 'internal' ELSE 'public' END,
-             title = CASE WHEN n <= 6900 AND (n > 6840 OR n % 10 = 0) THEN 'dredger' ELSE 'berth' END
-         FROM (SELECT id AS found, substr(reference, 3)::integer AS n FROM docket.cases) AS numbered WHERE id = found",
-    )
-    .execute(&archive.owner)
-    .await
-    .unwrap();
-    let held = "search @@ to_tsquery('dredger')";
-    let mut expected = archive.all(Role::Caseworker, held, "opened_at DESC, id DESC").await;
-    expected.truncate(100);
-    assert_eq!(archive.pages(Role::Caseworker, "limit=25&q=dredger", 4).await, expected);
+    for (role, near, far) in [(Role::Caseworker, "internal", "public"), (Role::Reporter, "public", "internal")] {
+        // Of the newest 2,160 only the oldest sixty hold the word; those before them are of another level, and the role's own.
+        sqlx::query(
+            "UPDATE docket.cases SET confidentiality = CASE WHEN n > 6840 THEN $1 ELSE $2 END, reporter_id = $3,
+                 title = CASE WHEN n <= 6900 AND (n > 6840 OR n % 10 = 0) THEN 'dredger' ELSE 'berth' END
+             FROM (SELECT id AS found, substr(reference, 3)::integer AS n FROM docket.cases) AS numbered WHERE id = found",
+        )
+        .bind(near)
+        .bind(far)
+        .bind(archive.app.tenants[0].principals[&role])
+        .execute(&archive.owner)
+        .await
+        .unwrap();
+        let held = "search @@ to_tsquery('dredger')";
+        let mut expected = archive.all(role, held, "opened_at DESC, id DESC").await;
+        expected.truncate(100);
+        assert_eq!(archive.pages(role, "limit=25&q=dredger", 4).await, expected, "{role}");
+    }
 }

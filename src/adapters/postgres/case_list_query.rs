@@ -7,8 +7,8 @@
 //!   share of the table is known (the tenant is set before, see `case_reader::begin_reading`);
 //! * a viewer who may see only a small part: a branch for each reason to see a case, each in order by its own index;
 //! * words: reading in order is best if many cases hold them, the index of words if few do. A search looks at the next few
-//!   cases in order first, and then as far as [`super::case_search`] finds worth while. Branches look up to the same
-//!   place in the order: one that looked further than another would show its cases before those that the other did not come to.
+//!   cases in order first, and then as far as [`super::case_search`] finds worth while. Each branch looks at so many of its own;
+//!   a page that reaches further back than one of them looked would lack its cases, and [`deepest`] tells so.
 //!
 //! Planning takes longer than most lists do. Where the plan to want is the same for all values, it is kept ([`keeps_plan`]); where
 //! it depends on them, it is made for each list anew.
@@ -37,7 +37,7 @@ enum Branch {
 /// How far a search looks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Reach {
-    /// Among so many next cases of a branch in the list's order, and no further than all branches look.
+    /// Among so many next cases of each branch in the list's order.
     Near(u32),
     /// Among all.
     Whole,
@@ -83,17 +83,14 @@ pub(super) fn keeps_plan(filter: &CaseFilter, page: Page) -> bool {
 pub(super) fn page(viewer: Viewer, filter: &CaseFilter, page: Page) -> QueryBuilder<Postgres> {
     let branches = branches(viewer.sight, filter, page);
     let mut query = QueryBuilder::new("");
-    if let (Some(_), Reach::Near(cases), [_, _, ..]) = (&filter.text, page.reach, &branches[..]) {
-        push_horizon(&mut query, &branches, viewer, filter, (page, cases));
-    }
     if let [only] = branches[..] {
-        push_branch(&mut query, (only, true), viewer, filter, page);
+        push_branch(&mut query, only, viewer, filter, page);
         return query;
     }
     query.push(format!("SELECT {CASE_COLUMNS} FROM ("));
     for (number, branch) in branches.into_iter().enumerate() {
         query.push(if number == 0 { "(" } else { " UNION ALL (" });
-        push_branch(&mut query, (branch, false), viewer, filter, page);
+        push_branch(&mut query, branch, viewer, filter, page);
         query.push(")");
     }
     query.push(") AS visible");
@@ -114,13 +111,12 @@ pub(super) fn count(viewer: Viewer, filter: &CaseFilter) -> QueryBuilder<Postgre
 /// The branches of a list, which never share a case.
 ///
 /// A list by deadline, in order or up to a time, keeps one condition: only open cases stand in it, and they are few. Each branch
-/// would read all those that are due. So does a search, unless it is one without a filter by somebody who sees little: who sees
-/// nearly everything seldom meets a case that he does not see.
+/// would read all those that are due. So does a whole search, which would visit the index of words once for each branch, and a near one of
+/// somebody who sees nearly everything and seldom passes a case that he does not see.
 fn branches(sight: Sight, filter: &CaseFilter, page: Page) -> Vec<Branch> {
     let sees_all = sight.internal && sight.restricted;
     let by_deadline = filter.due_before.is_some() || filter.overdue_at.is_some() || page.sort == CaseSort::DueAscending;
-    let search_of_one =
-        filter.text.is_some() && (page.reach == Reach::Whole || !is_narrow(sight) || is_filtered(filter));
+    let search_of_one = filter.text.is_some() && (page.reach == Reach::Whole || !is_narrow(sight));
     if sees_all || !sight.public || search_of_one || by_deadline {
         return vec![Branch::Whole];
     }
@@ -141,13 +137,7 @@ pub(super) fn is_filtered(filter: &CaseFilter) -> bool {
     *filter != CaseFilter { text, opened_from, opened_before, ..CaseFilter::default() }
 }
 
-fn push_branch(
-    query: &mut QueryBuilder<Postgres>,
-    (branch, alone): (Branch, bool),
-    viewer: Viewer,
-    filter: &CaseFilter,
-    page: Page,
-) {
+fn push_branch(query: &mut QueryBuilder<Postgres>, branch: Branch, viewer: Viewer, filter: &CaseFilter, page: Page) {
     let Page { sort, after, limit, reach } = page;
     if filter.text.is_none() {
         query.push(format!("SELECT {CASE_COLUMNS} FROM docket.cases WHERE tenant_id = '{}'", viewer.tenant_id));
@@ -166,14 +156,7 @@ fn push_branch(
     match reach {
         Reach::Near(cases) => {
             push_visibility(query, branch, viewer);
-            if alone {
-                push_order(query, sort, cases);
-            } else {
-                let (column, _, within) = columns(sort);
-                query.push(format!(" AND ({column}, id) {within} (SELECT at, id FROM horizon)"));
-                // Nothing is left out by this: it keeps the planner from another order than this one.
-                push_order(query, sort, u32::MAX);
-            }
+            push_order(query, sort, cases);
             query.push(") AS near WHERE true");
             push_words(query, viewer, filter, reach);
         }
@@ -226,31 +209,32 @@ fn push_visibility(query: &mut QueryBuilder<Postgres>, branch: Branch, viewer: V
     }
 }
 
-/// The place in the order up to which a near search by branches looks: where the first level ends of which `cases` were looked at, or
-/// the end. One's own cases of other levels have no end of their own; they are few up to there.
-fn push_horizon(
-    query: &mut QueryBuilder<Postgres>,
-    branches: &[Branch],
+/// How many cases of its own the branch that came furthest looked at, when the last case of a page lies at this place: none if there
+/// is but one branch, which cannot be ahead of another.
+pub(super) fn deepest(
     viewer: Viewer,
     filter: &CaseFilter,
-    (page, cases): (Page, u32),
-) {
-    let Page { sort, after, .. } = page;
-    let (column, _, within) = columns(sort);
-    let (end, direction) = if within == ">=" { ("-infinity", "DESC") } else { ("infinity", "ASC") };
-    query.push("WITH horizon AS MATERIALIZED (");
-    for level in branches.iter().filter(|branch| matches!(branch, Branch::Level(_))) {
-        query.push(format!("(SELECT {column} AS at, id FROM docket.cases WHERE tenant_id = '{}'", viewer.tenant_id));
-        push_visibility(query, *level, viewer);
-        push_filter(query, filter);
-        push_position(query, sort, after);
-        push_order(query, sort, 1);
-        query.push(format!(" OFFSET {}) UNION ALL ", cases - 1));
+    page: Page,
+    last: Position,
+) -> Option<QueryBuilder<Postgres>> {
+    let (branches, Reach::Near(cases)) = (branches(viewer.sight, filter, page), page.reach) else { return None };
+    if branches.len() == 1 {
+        return None;
     }
-    query.push(format!(
-        "SELECT '{end}'::timestamptz AS at, '{}'::uuid AS id ORDER BY 1 {direction}, 2 {direction} LIMIT 1) ",
-        uuid::Uuid::nil()
-    ));
+    let (column, _, until) = columns(page.sort);
+    let mut query = QueryBuilder::new("SELECT max(looked) FROM (");
+    for (number, branch) in branches.into_iter().enumerate() {
+        query.push(if number == 0 { "SELECT" } else { " UNION ALL SELECT" });
+        let tenant = viewer.tenant_id;
+        query.push(format!(" count(*) AS looked FROM (SELECT FROM docket.cases WHERE tenant_id = '{tenant}'"));
+        push_visibility(&mut query, branch, viewer);
+        push_filter(&mut query, filter);
+        push_position(&mut query, page.sort, page.after);
+        query.push(format!(" AND ({column}, id) {until} (")).push_bind(last.at);
+        query.push(", ").push_bind(last.id.0).push(format!(") LIMIT {cases}) AS branch"));
+    }
+    query.push(") AS branches");
+    Some(query)
 }
 
 fn push_filter(query: &mut QueryBuilder<Postgres>, filter: &CaseFilter) {

@@ -53,12 +53,14 @@ impl CaseReader for PgCaseReader {
         let kept = case_list_query::keeps_plan(filter, page);
         let mut transaction = begin_reading(&self.pool, viewer.tenant_id, kept).await?;
         let mut rows = fetch_page(&mut transaction, viewer, filter, page).await?;
-        if filter.text.is_some() && rows.len() < limit as usize {
+        if filter.text.is_some() && !is_settled(&mut transaction, viewer, filter, page, &rows).await? {
             page.reach = case_search::reach(&mut transaction, viewer, filter, limit).await.map_err(store_error)?;
+            let mut settled = false;
             if page.reach != Reach::Whole {
                 rows = fetch_page(&mut transaction, viewer, filter, page).await?;
+                settled = is_settled(&mut transaction, viewer, filter, page, &rows).await?;
             }
-            if rows.len() < limit as usize {
+            if !settled {
                 page.reach = Reach::Whole;
                 sqlx::raw_sql(WHOLE).execute(&mut *transaction).await.map_err(store_error)?;
                 rows = fetch_page(&mut transaction, viewer, filter, page).await?;
@@ -223,6 +225,24 @@ async fn fetch_page(
     let kept = case_list_query::keeps_plan(filter, page);
     let mut query = case_list_query::page(viewer, filter, page);
     query.build_query_as().persistent(kept).fetch_all(connection).await.map_err(store_error)
+}
+
+/// Whether near cases make the page: they fill it, and no branch of the list stopped looking before the page's last case.
+async fn is_settled(
+    connection: &mut PgConnection,
+    viewer: Viewer,
+    filter: &CaseFilter,
+    page: Page,
+    rows: &[CaseRow],
+) -> Result<bool, StoreError> {
+    let (Some(last), Reach::Near(cases), true) = (rows.last(), page.reach, rows.len() >= page.limit as usize) else {
+        return Ok(false);
+    };
+    let last = Position { at: last.opened_at, id: CaseId(last.id) };
+    let Some(mut deepest) = case_list_query::deepest(viewer, filter, page, last) else { return Ok(true) };
+    let looked: i64 =
+        deepest.build_query_scalar().persistent(false).fetch_one(connection).await.map_err(store_error)?;
+    Ok(looked < i64::from(cases))
 }
 
 fn note_kind(name: &str) -> NoteKind {
