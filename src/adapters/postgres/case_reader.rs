@@ -49,7 +49,7 @@ impl CaseReader for PgCaseReader {
         after: Option<Position>,
         limit: u32,
     ) -> Result<Vec<Case>, StoreError> {
-        let mut page = Page { sort, after, limit, reach: case_search::first(viewer, filter) };
+        let mut page = Page { sort, after, limit, reach: Reach::Near(case_search::FIRST) };
         let kept = case_list_query::keeps_plan(filter, page);
         let mut transaction = begin_reading(&self.pool, viewer.tenant_id, kept).await?;
         let mut rows = fetch_page(&mut transaction, viewer, filter, page).await?;

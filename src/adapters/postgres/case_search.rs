@@ -12,7 +12,7 @@ use super::case_list_query::{Reach, is_filtered, is_narrow, push_words};
 use crate::application::ports::case_reader::{CaseFilter, Viewer};
 
 /// Cases that every search looks at first: about a millisecond's worth, and enough for words that one case in twenty holds.
-const FIRST: u32 = 400;
+pub(super) const FIRST: u32 = 400;
 /// Of so many cases somebody with a narrow sight sees one, about; where his cases have no index of their own, he passes the others.
 const NARROW: u32 = 10;
 /// No search looks at more cases in order: some 70 milliseconds' worth.
@@ -42,11 +42,6 @@ impl Estimate {
         }
         Reach::Whole
     }
-}
-
-/// Where every search looks first.
-pub(super) fn first(viewer: Viewer, filter: &CaseFilter) -> Reach {
-    Reach::Near(FIRST / passes(viewer, filter))
 }
 
 /// How many cases are passed for each that the viewer sees.
