@@ -133,8 +133,8 @@ pub(super) const fn is_narrow(sight: Sight) -> bool {
 
 /// Whether anything but words and times of opening restricts a search: those alone are helped by every index in order of opening.
 pub(super) fn is_filtered(filter: &CaseFilter) -> bool {
-    let CaseFilter { text, opened_from, opened_before, .. } = filter.clone();
-    *filter != CaseFilter { text, opened_from, opened_before, ..CaseFilter::default() }
+    let CaseFilter { opened_from, opened_before, text, .. } = filter.clone();
+    *filter != CaseFilter { opened_from, opened_before, text, ..CaseFilter::default() }
 }
 
 fn push_branch(query: &mut QueryBuilder<Postgres>, branch: Branch, viewer: Viewer, filter: &CaseFilter, page: Page) {
