@@ -70,7 +70,7 @@ def _plans(database: Database, key: str, url: str, tenant: Tenant) -> list[str]:
     size = log.stat().st_size
     with urllib.request.urlopen(request, timeout=60) as answer:  # noqa: S310 - our own server
         answer.read()
-    text = ""
+    sent: list[re.Match[str]] = []
     for _ in range(100):
         text = log.read_bytes()[size:].decode()
         # The transaction's end is logged last; others' may stand before its statements.
@@ -79,7 +79,7 @@ def _plans(database: Database, key: str, url: str, tenant: Tenant) -> list[str]:
             break
         time.sleep(0.02)
     plans: list[str] = []
-    for name, statement, parameters in SENT.findall(text):
+    for name, statement, parameters in (match.groups("") for match in sent):
         values = dict(re.findall(r"\$(\d+) = ('(?:[^']|'')*'|NULL)", parameters))
         setting = f"BEGIN READ ONLY; SET LOCAL docket.tenant = '{tenant.id}';"
         explain = "EXPLAIN (ANALYZE, BUFFERS)"

@@ -110,13 +110,14 @@ def make(tenant: corpus.Tenant, count: int, topics: Topics, seed: int) -> Passag
 
 def write(database: Database, passages: list[Passages]) -> None:
     """Writes everything in one transaction; the graphs of the vectors are built afterwards, from all of them."""
-    graphs = database.run(
+    found = database.run(
         "SELECT indexname || '|' || indexdef FROM pg_indexes WHERE indexname LIKE 'chunks_by_meaning%';"
-    ).splitlines()
+    )
+    graphs = dict(line.split("|", 1) for line in found.splitlines())
     where = f"host={database.socket_directory} port={database.port} dbname={database.name} user=postgres"
     with psycopg.connect(where) as connection:
         for graph in graphs:
-            connection.execute(f"DROP INDEX docket.{graph.split('|')[0]}".encode())
+            connection.execute(f"DROP INDEX docket.{graph}".encode())
         for one in passages:
             connection.execute(_documents(one).encode())
             with connection.cursor().copy(
@@ -130,7 +131,7 @@ def write(database: Database, passages: list[Passages]) -> None:
     # The server's shared memory may be small, so one process builds the graphs.
     database.run(
         "SET search_path = public, docket; SET maintenance_work_mem = '1GB'; SET max_parallel_maintenance_workers = 0;"
-        + "".join(f"{graph.split('|')[1]};" for graph in graphs)
+        + "".join(f"{definition};" for definition in graphs.values())
         + "VACUUM (ANALYZE) docket.chunks; ANALYZE docket.documents; CHECKPOINT;"
     )
 

@@ -79,7 +79,8 @@ pub(super) fn keeps_plan(filter: &CaseFilter, page: Page) -> bool {
     !by_persons && !by_deadline && !by_name && matches!(page.reach, Reach::Near(_)) && USUAL.contains(&page.limit)
 }
 
-/// One page of a list. A near search that does not fill the page must be followed by a whole one.
+/// One page of a list. A near search that does not fill the page, or fills it from behind where one of its branches stopped looking
+/// ([`deepest`]), must be followed by one that looks further.
 pub(super) fn page(viewer: Viewer, filter: &CaseFilter, page: Page) -> QueryBuilder<Postgres> {
     let branches = branches(viewer.sight, filter, page);
     let mut query = QueryBuilder::new("");
@@ -129,12 +130,6 @@ fn branches(sight: Sight, filter: &CaseFilter, page: Page) -> Vec<Branch> {
 /// Whether somebody sees only the smaller part of the cases.
 pub(super) const fn is_narrow(sight: Sight) -> bool {
     !sight.internal
-}
-
-/// Whether anything but words and times of opening restricts a search: those alone are helped by every index in order of opening.
-pub(super) fn is_filtered(filter: &CaseFilter) -> bool {
-    let CaseFilter { opened_from, opened_before, text, .. } = filter.clone();
-    *filter != CaseFilter { opened_from, opened_before, text, ..CaseFilter::default() }
 }
 
 fn push_branch(query: &mut QueryBuilder<Postgres>, branch: Branch, viewer: Viewer, filter: &CaseFilter, page: Page) {

@@ -8,7 +8,7 @@ use serde_json::Value;
 use sqlx::types::Json;
 use sqlx::{PgConnection, QueryBuilder};
 
-use super::case_list_query::{Reach, is_filtered, is_narrow, push_words};
+use super::case_list_query::{Reach, is_narrow, push_words};
 use crate::application::ports::case_reader::{CaseFilter, Viewer};
 
 /// Cases that every search looks at first: about a millisecond's worth, and enough for words that one case in twenty holds.
@@ -42,6 +42,12 @@ impl Estimate {
         }
         Reach::Whole
     }
+}
+
+/// Whether anything but words and times of opening restricts a search: those alone are helped by every index in order of opening.
+fn is_filtered(filter: &CaseFilter) -> bool {
+    let CaseFilter { opened_from, opened_before, text, .. } = filter.clone();
+    *filter != CaseFilter { opened_from, opened_before, text, ..CaseFilter::default() }
 }
 
 /// How many cases are passed for each that the viewer sees.

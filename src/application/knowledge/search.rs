@@ -60,9 +60,10 @@ impl SearchPassages {
     pub async fn search(&self, caller: &Caller, order: &SearchOrder) -> Result<SearchResult, UseCaseError> {
         caller.require_scope(Scope::KnowledgeRead)?;
         let actor = &caller.actor;
-        let sight = match Sight::of(actor) {
-            _ if Fault::PassagesBeyondSight.is_seeded() => Sight { public: true, internal: true, restricted: true },
-            own => own,
+        let sight = if Fault::PassagesBeyondSight.is_seeded() {
+            Sight { public: true, internal: true, restricted: true }
+        } else {
+            Sight::of(actor)
         };
         let viewer = Viewer { tenant_id: actor.tenant_id, principal_id: actor.principal_id, sight };
         let collection = match &order.collection {
