@@ -61,6 +61,27 @@ async fn reads_of_restricted_cases_and_denied_ones_are_recorded() {
 }
 
 #[tokio::test]
+async fn a_list_leaves_out_of_a_restricted_case_what_is_recorded_when_it_is_read() {
+    let app = TestApp::start().await;
+    for confidentiality in ["internal", "restricted"] {
+        let mut case = complete_case();
+        case["confidentiality"] = json!(confidentiality);
+        case["attributes"] = json!({"informant": "Ann"});
+        assert_eq!(app.post("/v1/cases", Role::Reporter, &case).await.status, 201);
+    }
+    let items = app.get("/v1/cases?sort=opened_at", Role::Supervisor).await.json()["items"].clone();
+    let (internal, restricted) = (&items[0], &items[1]);
+    let whole = app.get(&format!("/v1/cases/{}", internal["id"].as_str().unwrap()), Role::Supervisor).await.json();
+    assert_eq!(internal, &whole);
+    let path = format!("/v1/cases/{}", restricted["id"].as_str().unwrap());
+    let mut whole = app.get(&path, Role::Supervisor).await.json();
+    for left_out in ["narrative", "decision", "attributes"] {
+        assert!(whole.as_object_mut().unwrap().remove(left_out).is_some(), "{left_out}");
+    }
+    assert_eq!(restricted, &whole);
+}
+
+#[tokio::test]
 async fn a_credential_without_the_scope_is_refused_whatever_its_roles() {
     let app = TestApp::start().await;
     sqlx::query("UPDATE docket.api_keys SET scopes = '{cases:read}'").execute(&app.superuser().await).await.unwrap();

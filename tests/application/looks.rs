@@ -99,7 +99,7 @@ async fn looking_needs_the_scope_to_read() {
     let mut writer = reporter();
     writer.actor.scopes = vec![Scope::CasesWrite];
     assert!(matches!(read(&desk, &writer, case).await, Err(UseCaseError::MissingScope(Scope::CasesRead))));
-    let actions = available_actions(desk.store.as_ref(), desk.clock.as_ref(), &writer, case).await;
+    let actions = available_actions(desk.store.as_ref(), &desk.writing, &writer, case).await;
     assert!(matches!(actions, Err(UseCaseError::MissingScope(Scope::CasesRead))));
 }
 
@@ -108,9 +108,11 @@ async fn the_list_of_actions_is_given_to_whoever_may_see_the_case() {
     let desk = Desk::new();
     let case = desk.draft_with(|new| new.confidentiality = Confidentiality::Internal).await;
     let (stored, verdicts) =
-        available_actions(desk.store.as_ref(), desk.clock.as_ref(), &reporter(), case).await.unwrap();
+        available_actions(desk.store.as_ref(), &desk.writing, &reporter(), case).await.unwrap();
     assert_eq!((stored.case.id, verdicts.len()), (case, Command::ALL.len()));
     let stranger = caller(9, &[Role::Reporter]);
-    let hidden = available_actions(desk.store.as_ref(), desk.clock.as_ref(), &stranger, case).await;
+    let hidden = available_actions(desk.store.as_ref(), &desk.writing, &stranger, case).await;
     assert!(matches!(hidden, Err(UseCaseError::NotFound("case"))));
+    let record = last(&desk);
+    assert_eq!((record.action.as_str(), record.outcome), ("case.actions", Outcome::Denied));
 }

@@ -28,8 +28,10 @@ pub struct CaseBody<'a> {
     pub state: State,
     /// One line.
     pub title: &'a str,
-    /// What happened.
-    pub narrative: &'a str,
+    /// What happened. Left out of a list for a restricted case: a list is not a look, which would be recorded.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pub narrative: Option<&'a str>,
     /// Whom it is about.
     pub respondent: &'a str,
     /// The tenant's classification.
@@ -46,8 +48,10 @@ pub struct CaseBody<'a> {
     pub assignee_id: Option<Uuid>,
     /// Who proposed the decision.
     pub proposed_by: Option<Uuid>,
-    /// The proposed or approved decision.
-    pub decision: Option<&'a str>,
+    /// The proposed or approved decision. Left out of a list for a restricted case.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<&'a str>, required = false)]
+    pub decision: Option<Option<&'a str>>,
     /// Questions without an answer.
     pub open_information_requests: u32,
     /// While set, the case can be neither deleted nor purged.
@@ -81,9 +85,10 @@ pub struct CaseBody<'a> {
     /// When it was closed or withdrawn.
     #[serde(with = "time::serde::rfc3339::option")]
     pub closed_at: Option<OffsetDateTime>,
-    /// Further fields of the tenant's own.
-    #[schema(value_type = Object)]
-    pub attributes: &'a Map<String, Value>,
+    /// Further fields of the tenant's own. Left out of a list for a restricted case.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Object, required = false)]
+    pub attributes: Option<&'a Map<String, Value>>,
     /// The note, attachment or link that this request created.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub created_id: Option<Uuid>,
@@ -98,7 +103,7 @@ impl<'a> CaseBody<'a> {
             version: case.version,
             state: case.state,
             title: &case.title,
-            narrative: &case.narrative,
+            narrative: Some(&case.narrative),
             respondent: &case.respondent,
             case_type: &case.case_type,
             severity: case.severity,
@@ -106,7 +111,7 @@ impl<'a> CaseBody<'a> {
             reporter_id: case.reporter_id.0,
             assignee_id: case.assignee_id.map(|id| id.0),
             proposed_by: case.proposed_by.map(|id| id.0),
-            decision: case.decision.as_deref(),
+            decision: Some(case.decision.as_deref()),
             open_information_requests: case.open_information_requests,
             legal_hold: case.legal_hold,
             deadline_extended: case.deadline_extended,
@@ -119,9 +124,19 @@ impl<'a> CaseBody<'a> {
             created_at: case.created_at,
             updated_at: case.updated_at,
             closed_at: case.closed_at,
-            attributes: &case.attributes,
+            attributes: Some(&case.attributes),
             created_id,
         }
+    }
+
+    /// The representation of a case in a list. Of a restricted case it is what one needs to choose it: who reads on
+    /// gets the case by its id, and leaves a record.
+    pub fn listed(case: &'a Case) -> Self {
+        let whole = Self::new(case, None);
+        if case.confidentiality != Confidentiality::Restricted {
+            return whole;
+        }
+        Self { narrative: None, decision: None, attributes: None, ..whole }
     }
 }
 

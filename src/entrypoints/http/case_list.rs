@@ -33,7 +33,8 @@ pub struct CasePage<'a> {
     pub count: Option<u64>,
 }
 
-/// List, filter, sort and search cases. Cases that the caller may not see are not there, not even in the count.
+/// List, filter, sort and search cases. Cases that the caller may not see are not there, not even in the count. Restricted
+/// cases stand there without narrative, decision and attributes: reading those is recorded, by `GET /v1/cases/{id}`.
 #[utoipa::path(get, path = "/v1/cases", tag = "cases",
     params(("state" = Option<String>, Query, description = "States, separated by commas"),
         ("severity" = Option<String>, Query, description = "Severities, separated by commas"),
@@ -80,7 +81,7 @@ pub async fn list_cases(
     let next = cases.last().filter(|_| more).map(|last| state.cursors.sign(tenant, &bound, &position_of(last, sort)));
     let count =
         if with_count { Some(state.cases.count(viewer, &filter).await.map_err(UseCaseError::from)?) } else { None };
-    let items = cases.iter().map(|case| CaseBody::new(case, None)).collect();
+    let items = cases.iter().map(CaseBody::listed).collect();
     Ok(Json(CasePage { items, next, count }).into_response())
 }
 

@@ -212,7 +212,7 @@ pub async fn get_actions(
     Authenticated(caller): Authenticated,
     PathId(id): PathId,
 ) -> Result<Json<ActionsBody>, Problem> {
-    let (stored, verdicts) = available_actions(state.cases.as_ref(), state.clock.as_ref(), &caller, CaseId(id)).await?;
+    let (stored, verdicts) = available_actions(state.cases.as_ref(), &state.writing, &caller, CaseId(id)).await?;
     let actions = verdicts.into_iter().map(|verdict| ActionBody {
         command: verdict.command,
         allowed: verdict.refusal.is_none(),
