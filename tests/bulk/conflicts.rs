@@ -39,6 +39,31 @@ async fn a_conflict_is_skipped_updated_or_fatal_as_asked() {
 }
 
 #[tokio::test]
+async fn what_a_file_does_not_mention_stays_and_what_it_leaves_empty_goes() {
+    let world = World::new().await;
+    let header = "reference,state,title,severity,confidentiality,opened_at";
+    let row = "G-1,submitted,Leak,medium,public,2020-03-01";
+    let whole = format!(
+        "{header},narrative,respondent,case_type,attributes\n{row},It leaks.,Operator,leak,\"{{\"\"berth\"\":7}}\"\n"
+    );
+    assert_eq!(world.import(&world.file("whole.csv", whole), &[]).count("imported"), 1);
+    let told = "SELECT narrative || '|' || respondent || '|' || case_type || '|' || attributes::text FROM docket.cases";
+    let thin = world.file("thin.csv", format!("{header}\n{row}\n"));
+    let skip = world.import(&thin, &[]);
+    assert_eq!((skip.count("unchanged"), skip.count("skipped")), (1, 0), "{skip:?}");
+    let changed = world.file("changed.csv", format!("{header}\n{row}\n").replace("medium", "high"));
+    assert_eq!(world.import(&changed, &["--on-conflict", "update"]).count("updated"), 1);
+    let stays: String = world.rows(told).await[0].get(0);
+    assert_eq!(stays, r#"It leaks.|Operator|leak|{"berth": 7}"#);
+    let empty = format!("{header},narrative,respondent,case_type,attributes\n{row},,,,\n").replace("medium", "high");
+    let empty = world.import(&world.file("empty.csv", empty), &["--on-conflict", "update"]);
+    assert_eq!(empty.count("updated"), 1, "{empty:?}");
+    let goes: String = world.rows(told).await[0].get(0);
+    assert_eq!(goes, "|||{}");
+    world.assert_sound().await;
+}
+
+#[tokio::test]
 async fn formulas_are_defused_on_export_and_come_back_as_they_were() {
     let world = World::new().await;
     let titles = ["=1+1", "@SUM(A1)", "-2", "+3", "'=quoted", "'tis", "a, \\\"b\\\"", "plain"];

@@ -80,9 +80,9 @@ impl<'m> Mapper<'m> {
         let mut record = ImportRecord {
             reference: reference?,
             title: title?,
-            narrative: narrative.flatten().unwrap_or_default(),
-            respondent: respondent.flatten().unwrap_or_default(),
-            case_type: case_type.flatten().unwrap_or_default(),
+            narrative: narrative.map(Option::unwrap_or_default),
+            respondent: respondent.map(Option::unwrap_or_default),
+            case_type: case_type.map(Option::unwrap_or_default),
             severity: severity?,
             confidentiality: confidentiality?,
             state: state?,
@@ -184,8 +184,11 @@ impl<'m> Mapper<'m> {
         if date > self.now + time::Duration::DAY { Err("lies in the future".to_owned()) } else { Ok(date) }
     }
 
-    fn attributes(&self, row: &SourceRow, errors: &mut Vec<RowError>) -> Map<String, Value> {
+    /// The attributes, told as one field; none when neither their column nor one that counts among them is in the row.
+    fn attributes(&self, row: &SourceRow, errors: &mut Vec<RowError>) -> Option<Map<String, Value>> {
         let rule = &self.mapping.attributes;
+        let whole = rule.object.as_deref().is_some_and(|name| row.cell(name) != Cell::Absent);
+        let told = whole || rule.rest == Rest::Attributes && row.names().any(|name| !self.mapping.knows(name));
         let mut attributes = match rule.object.as_deref().map(|name| (name, row.object(name))) {
             None => Map::new(),
             Some((_, Ok(members))) => members,
@@ -211,7 +214,7 @@ impl<'m> Mapper<'m> {
             let field = mistake.name.unwrap_or_else(|| "attributes".to_owned());
             errors.push(RowError { field: field.chars().take(60).collect(), reason: mistake.detail });
         }
-        attributes
+        told.then_some(attributes)
     }
 }
 

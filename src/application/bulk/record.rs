@@ -34,9 +34,9 @@ pub struct Reject {
 pub struct ImportRecord {
     pub reference: String,
     pub title: String,
-    pub narrative: String,
-    pub respondent: String,
-    pub case_type: String,
+    pub narrative: Option<String>,
+    pub respondent: Option<String>,
+    pub case_type: Option<String>,
     pub severity: Severity,
     pub confidentiality: Confidentiality,
     pub state: State,
@@ -51,7 +51,7 @@ pub struct ImportRecord {
     pub reporter_id: Option<PrincipalId>,
     pub assignee_id: Option<Option<PrincipalId>>,
     pub proposed_by: Option<Option<PrincipalId>>,
-    pub attributes: Map<String, Value>,
+    pub attributes: Option<Map<String, Value>>,
 }
 
 impl ImportRecord {
@@ -111,15 +111,15 @@ impl ImportRecord {
 
     fn overwrite(self, case: &mut Case) {
         case.title = self.title;
-        case.narrative = self.narrative;
-        case.respondent = self.respondent;
-        case.case_type = self.case_type;
         case.severity = self.severity;
         case.confidentiality = self.confidentiality;
         case.state = self.state;
         case.opened_at = self.opened_at;
         case.closed_at = self.closed_at;
-        case.attributes = self.attributes;
+        set(&mut case.narrative, self.narrative);
+        set(&mut case.respondent, self.respondent);
+        set(&mut case.case_type, self.case_type);
+        set(&mut case.attributes, self.attributes);
         set(&mut case.due_at, self.due_at);
         set(&mut case.clock_paused_at, self.clock_paused_at);
         set(&mut case.deadline_extended, self.deadline_extended);

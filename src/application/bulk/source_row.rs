@@ -68,6 +68,15 @@ impl SourceRow {
         }
     }
 
+    /// Every name, whether or not it has a value.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        let (header, members) = match self {
+            Self::Cells(header, _) => (Some(header.iter()), None),
+            Self::Object(members) => (None, Some(members.keys())),
+        };
+        header.into_iter().flatten().chain(members.into_iter().flatten()).map(String::as_str)
+    }
+
     /// Every name that has a value, with it.
     pub fn members(&self) -> impl Iterator<Item = (&str, Value)> {
         let cells = match self {
