@@ -103,3 +103,42 @@ async fn a_waiting_case_has_an_open_question_and_tenants_do_not_see_each_other()
         assert_eq!(world.docket(&["export", "cases", "--tenant", tenant]).out.lines().count(), 7, "two lines a case");
     }
 }
+
+#[tokio::test]
+async fn an_update_that_changes_the_state_stops_and_starts_the_clock_of_the_same_deadline() {
+    let world = World::new().await;
+    let file = |name: &str, state: &str| {
+        let header = "reference,state,title,severity,confidentiality,opened_at";
+        world.file(name, format!("{header}\nG-1,{state},Leak,medium,public,2020-03-01\n"))
+    };
+    assert_eq!(world.import(&file("new.csv", "under_review"), &[]).count("imported"), 1);
+    // A deadline in the future, of which the first warning was given.
+    world
+        .rows("UPDATE docket.cases SET due_at = now() + interval '5 days', warned_75_at = now() - interval '1 day'")
+        .await;
+    let look = "SELECT open_information_requests AS questions, clock_paused_at IS NOT NULL AS paused,
+                       due_at >= now() + interval '4 days' AS ahead, warned_75_at IS NOT NULL AS warned,
+                       next_notice_at IS NOT NULL AS owed FROM docket.cases";
+    let (waiting, back) = (file("waiting.csv", "awaiting_information"), file("back.csv", "under_review"));
+    for (file, questions, paused) in [(&waiting, 1, true), (&back, 0, false)] {
+        let said = world.import(file, &["--on-conflict", "update"]);
+        assert_eq!(said.count("updated"), 1, "{said:?}");
+        let row = &world.rows(look).await[0];
+        assert_eq!((row.get::<i32, _>("questions"), row.get::<bool, _>("paused")), (questions, paused), "{file}");
+        assert!(row.get::<bool, _>("ahead") && row.get::<bool, _>("warned"), "{file}");
+        assert_eq!(row.get::<bool, _>("owed"), !paused, "{file}");
+    }
+    // Where the clock stood still for a day, the deadline ends later by as much working time as had passed.
+    world.import(&waiting, &["--on-conflict", "update"]);
+    world
+        .rows(
+            "UPDATE docket.cases SET due_at = now() - interval '9 days', clock_paused_at = now() - interval '20 days'",
+        )
+        .await;
+    let again = world.import(&waiting, &["--on-conflict", "update", "--resume", "false"]);
+    assert_eq!((again.count("unchanged"), again.count("updated")), (1, 0), "{again:?}");
+    world.import(&back, &["--on-conflict", "update", "--resume", "false"]);
+    let resumed =
+        "SELECT count(*) FROM docket.cases WHERE clock_paused_at IS NULL AND due_at > now() + interval '6 days'";
+    assert_eq!(world.number(resumed).await, 1);
+}

@@ -162,6 +162,15 @@ pub fn adopt(case: &mut Case, now: OffsetDateTime, calendar: &Calendar) {
     schedule(case, now, calendar);
 }
 
+/// Reckons anew what is owed of the same deadline, where the clock of a case was started or stopped elsewhere. What was told of
+/// it stays told; a case that ended is judged by when it ended.
+pub fn follow(before: &Case, case: &mut Case, now: OffsetDateTime, calendar: &Calendar) {
+    let clock = |case: &Case| (clock_runs(case.state), case.clock_paused_at, case.due_at);
+    if clock(before) != clock(case) {
+        schedule(case, case.closed_at.unwrap_or(now), calendar);
+    }
+}
+
 /// The notice that is owed now, if one is.
 pub fn owed(case: &Case, now: OffsetDateTime) -> Option<Notice> {
     case.notices.next_at.filter(|at| *at <= now).map(|_| next_notice(case))

@@ -75,11 +75,11 @@ impl ImportRecord {
             assignee_id: None,
             proposed_by: None,
             decision: None,
-            open_information_requests: u32::from(waiting),
+            open_information_requests: 0,
             legal_hold: false,
             deadline_extended: false,
             due_at: None,
-            clock_paused_at: waiting.then_some(now),
+            clock_paused_at: None,
             notices: Notices::default(),
             opened_at: self.opened_at,
             created_at: now,
@@ -89,20 +89,27 @@ impl ImportRecord {
         };
         case.reference.clone_from(&self.reference);
         self.overwrite(&mut case);
+        if waiting {
+            wait_for_information(&mut case, now);
+        }
         deadline::adopt(&mut case, now, calendar);
         case
     }
 
     /// The existing case with what the file says (version one higher), or none when the file says nothing new.
     pub fn changed(self, existing: &Case, now: OffsetDateTime, calendar: &Calendar) -> Option<Case> {
+        let told = Told::of(&self);
         let mut case = existing.clone();
         self.overwrite(&mut case);
+        told.fit_clock(existing, &mut case, now, calendar);
         if case == *existing {
             return None;
         }
-        let clock = |case: &Case| (case.state, case.due_at, case.clock_paused_at);
-        if clock(&case) != clock(existing) {
+        // What was told of a deadline stays told, as long as it is the same deadline.
+        if told.due && case.due_at != existing.due_at {
             deadline::adopt(&mut case, now, calendar);
+        } else {
+            deadline::follow(existing, &mut case, now, calendar);
         }
         case.version += 1;
         case.updated_at = now;
@@ -139,6 +146,48 @@ impl ImportRecord {
             self.due_at = Some(Some(due));
         }
     }
+}
+
+/// Which members that follow from the state the file tells itself.
+#[derive(Clone, Copy)]
+struct Told {
+    due: bool,
+    clock: bool,
+    questions: bool,
+}
+
+impl Told {
+    fn of(record: &ImportRecord) -> Self {
+        Self {
+            due: record.due_at.is_some(),
+            clock: record.clock_paused_at.is_some(),
+            questions: record.open_information_requests.is_some(),
+        }
+    }
+
+    /// Makes clock and questions fit the state. What the file tells of them is taken as it is, but for a case that waits for
+    /// information: what it waits for is a question, and its clock stands still.
+    fn fit_clock(self, existing: &Case, case: &mut Case, now: OffsetDateTime, calendar: &Calendar) {
+        if case.state == State::AwaitingInformation {
+            let paused_at = existing.clock_paused_at.filter(|_| existing.state == State::AwaitingInformation);
+            wait_for_information(case, paused_at.unwrap_or(now));
+        } else if existing.state == State::AwaitingInformation {
+            if !self.questions {
+                case.open_information_requests = 0;
+            }
+            if !self.clock
+                && let Some(paused_at) = case.clock_paused_at.take()
+                && !self.due
+            {
+                case.due_at = case.due_at.map(|due| deadline::resume(due, paused_at, now, calendar));
+            }
+        }
+    }
+}
+
+fn wait_for_information(case: &mut Case, paused_at: OffsetDateTime) {
+    case.clock_paused_at = case.clock_paused_at.or(Some(paused_at));
+    case.open_information_requests = case.open_information_requests.max(1);
 }
 
 fn set<T>(field: &mut T, value: Option<T>) {
