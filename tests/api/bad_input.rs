@@ -72,7 +72,7 @@ async fn extreme_numbers_and_odd_text_survive_unharmed() {
 #[tokio::test]
 async fn an_integer_that_json_would_round_is_refused_by_its_pointer() {
     let app = TestApp::start().await;
-    for integer in [json!(9_007_199_254_740_992_i64), json!(i64::MIN), json!(u64::MAX)] {
+    for integer in [json!(9_007_199_254_740_992_i64), json!(i64::MIN), json!(u64::MAX), json!(1e16), json!(-1.5e17)] {
         let mut body = complete_case();
         body["attributes"] = json!({"berth": integer});
         let problem = app.post("/v1/cases", Role::Reporter, &body).await.assert_problem(422, "validation-failed");
