@@ -71,7 +71,7 @@ async fn four_eyes_keep_a_proposer_from_approving() {
 #[tokio::test]
 async fn the_list_of_actions_agrees_with_what_happens() {
     let app = TestApp::start().await;
-    let id = under_review(&app).await;
+    let (id, other) = (under_review(&app).await, app.draft().await);
     let path = format!("/v1/cases/{id}/actions");
     for role in [Role::Reporter, Role::Caseworker, Role::Supervisor, Role::Auditor] {
         let actions = app.get(&path, role).await.json();
@@ -83,7 +83,11 @@ async fn the_list_of_actions_agrees_with_what_happens() {
             if command == "add_evidence" {
                 continue; // needs stored content, which the tests of evidence provide
             }
-            let answer = dry_run(&app, &id, role, &with_members(&app, command)).await;
+            let mut body = with_members(&app, command);
+            if command == "link" {
+                body["target_case_id"] = other["id"].clone();
+            }
+            let answer = dry_run(&app, &id, role, &body).await;
             assert_eq!(answer.status == 200, action["allowed"], "{role} {command}: {} {action}", answer.text);
             assert_eq!(action["allowed"], action["reason"].is_null(), "{action}");
         }

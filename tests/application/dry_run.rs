@@ -2,9 +2,12 @@
 
 use docket::application::error::UseCaseError;
 use docket::application::request::IfMatch;
-use docket_domain::case::{Command, Guard, State};
+use docket_domain::audit::Outcome;
+use docket_domain::case::{Command, Confidentiality, Guard, State};
+use docket_domain::ids::CaseId;
+use uuid::Uuid;
 
-use super::desk::{Ask, Desk, ask};
+use super::desk::{Ask, Desk, ask, caseworker};
 
 fn dry(ask: Ask<'_>) -> Ask<'_> {
     Ask { dry_run: true, claim: None, ..ask }
@@ -42,6 +45,39 @@ async fn a_dry_run_holds_to_the_version() {
     assert!(matches!(absent, Err(UseCaseError::PreconditionRequired)));
     let stale = desk.transition(dry(Ask { if_match: IfMatch::Version(4), ..ask(case, Command::Submit, "k") })).await;
     assert!(matches!(stale, Err(UseCaseError::PreconditionFailed { .. })));
+}
+
+#[tokio::test]
+async fn a_link_is_judged_by_its_target_alike_when_tried_and_when_carried_out() {
+    let desk = Desk::new();
+    let (from, to) = (desk.draft().await, desk.draft().await);
+    let hidden = desk.draft_with(|new| new.confidentiality = Confidentiality::Restricted).await;
+    let link = |target, version, key| {
+        let mut link =
+            Ask { caller: caseworker(), if_match: IfMatch::Version(version), ..ask(from, Command::Link, key) };
+        if let Ok(input) = &mut link.input {
+            input.target_case_id = Some(target);
+        }
+        link
+    };
+    let before = desk.written();
+    for target in [hidden, CaseId(Uuid::nil())] {
+        let tried = desk.transition(dry(link(target, 1, "a"))).await;
+        assert!(matches!(tried, Err(UseCaseError::NotFound("case to link to"))), "{tried:?}");
+        assert_eq!(desk.written(), before, "a dry run leaves no record");
+    }
+    for target in [hidden, CaseId(Uuid::nil())] {
+        let done = desk.transition(link(target, 1, "a")).await;
+        assert!(matches!(done, Err(UseCaseError::NotFound("case to link to"))), "{done:?}");
+    }
+    assert_eq!(desk.written(), (before.0 + 1, before.1, before.2, before.3), "the attempt on the hidden case");
+    let record = desk.store.contents().audit.last().cloned().unwrap();
+    assert_eq!((record.case_id, record.outcome, record.action.as_str()), (Some(hidden), Outcome::Denied, "case.link"));
+    desk.transition(dry(link(to, 1, "b"))).await.unwrap();
+    desk.transition(link(to, 1, "b")).await.unwrap();
+    let tried = desk.transition(dry(link(to, 2, "c"))).await.unwrap_err();
+    assert_eq!(tried.to_string(), desk.transition(link(to, 2, "c")).await.unwrap_err().to_string());
+    assert!(matches!(tried, UseCaseError::Duplicate(_)), "{tried}");
 }
 
 #[tokio::test]

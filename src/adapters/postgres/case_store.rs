@@ -1,6 +1,7 @@
 //! Cases in PostgreSQL, the writing side: one round trip to load, one to commit.
 
 use async_trait::async_trait;
+use docket_domain::case::LinkKind;
 use docket_domain::idempotency::Fingerprint;
 use docket_domain::ids::{CaseId, PrincipalId, TenantId};
 use sqlx::{PgConnection, PgPool};
@@ -76,6 +77,29 @@ impl CaseStore for PgCaseStore {
     #[tracing::instrument(name = "SELECT principals", skip_all, fields(otel.kind = "client", db.system.name = "postgresql", db.operation.name = "SELECT", db.collection.name = "principals"))]
     async fn is_assignable(&self, tenant: TenantId, principal: PrincipalId) -> Result<bool, StoreError> {
         super::assignees::is_assignable(&self.pool, tenant, principal).await
+    }
+
+    #[tracing::instrument(name = "SELECT case_links", skip_all, fields(otel.kind = "client", db.system.name = "postgresql", db.operation.name = "SELECT", db.collection.name = "case_links"))]
+    async fn is_linked(
+        &self,
+        tenant: TenantId,
+        case: CaseId,
+        target: CaseId,
+        kind: LinkKind,
+    ) -> Result<bool, StoreError> {
+        let row = sqlx::query!(
+            "WITH context AS MATERIALIZED (SELECT set_config('docket.tenant', $1, true) IS NOT NULL AS ready)
+             SELECT id FROM docket.case_links
+             WHERE (SELECT ready FROM context) AND case_id = $2 AND target_case_id = $3 AND kind = $4",
+            tenant.to_string(),
+            case.0,
+            target.0,
+            kind.as_str()
+        )
+        .fetch_optional(&self.pool)
+        .await
+        .map_err(store_error)?;
+        Ok(row.is_some())
     }
 
     #[tracing::instrument(name = "DELETE idempotency_keys", skip_all, fields(otel.kind = "client", db.system.name = "postgresql", db.operation.name = "DELETE", db.collection.name = "idempotency_keys"))]

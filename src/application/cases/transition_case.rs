@@ -1,14 +1,16 @@
 //! Transition a case: any command of the transition table, on any case, by the same path.
 
+use docket_domain::audit::Outcome;
+use docket_domain::case::visibility::may_see;
 use docket_domain::case::{Case, Command, CommandInput, EventType, LinkKind, Refusal, decide};
 use docket_domain::ids::{EvidenceId, LinkId, NoteId};
 use docket_domain::principal::Actor;
 use time::OffsetDateTime;
 
-use super::unit_of_work::{CaseWriting, ChangeRequest};
+use super::unit_of_work::{CaseWriting, ChangeRequest, NO_TARGET, already_linked};
 use super::write_draft::Decision;
 use crate::application::error::{Invalid, UseCaseError};
-use crate::application::ports::case_store::{Attachment, NoteKind, RowChange};
+use crate::application::ports::case_store::{Attachment, NoteKind, RowChange, StoredCase};
 use crate::application::request::Written;
 
 /// A file whose bytes are stored and verified, ready to be attached.
@@ -53,8 +55,9 @@ pub async fn transition_case(
     let ids = writing.clock.clone();
     let calendar = writing.calendars.rules(actor.tenant_id).await?;
     let nobody = names_nobody(writing, command, actor).await?;
+    let target = link_target(writing, &request, command).await?;
     let authorize = |case: &Case| decide::authorize(case, command.command, actor);
-    writing
+    let outcome = writing
         .change(request, authorize, |case, now| {
             decide::admit(case, command.command, actor).map_err(UseCaseError::refused)?;
             let mut input = command.input.clone().map_err(UseCaseError::Invalid)?;
@@ -67,6 +70,7 @@ pub async fn transition_case(
                 let detail = "must be a principal of your tenant that is not disabled";
                 return Err(UseCaseError::Invalid(vec![Invalid::new("/assignee_id", detail)]));
             }
+            target.judge()?;
             let attachment = attachment(command, &input, row_id, now, case);
             Ok(Decision {
                 change: RowChange::Lifecycle,
@@ -79,7 +83,56 @@ pub async fn transition_case(
                 enqueues: Vec::new(),
             })
         })
-        .await
+        .await;
+    if let (Err(UseCaseError::NotFound(NO_TARGET)), Target::Hidden(hidden)) = (&outcome, target)
+        && !request.dry_run
+    {
+        writing.record_look(request.caller, *hidden, request.action, Outcome::Denied).await?;
+    }
+    outcome
+}
+
+/// What the case is to be linked to.
+enum Target {
+    /// Nothing, as with every other command; or a case that the actor may see.
+    Fine,
+    /// The tenant has no such case.
+    Nowhere,
+    /// The actor may not know of the case: answered like the one before, and recorded with that case.
+    Hidden(Box<StoredCase>),
+    /// It is linked in this way already. Only looked for in a dry run: otherwise the commit finds out.
+    Linked,
+}
+
+impl Target {
+    fn judge(&self) -> Result<(), UseCaseError> {
+        match self {
+            Self::Fine => Ok(()),
+            Self::Nowhere | Self::Hidden(_) => Err(UseCaseError::NotFound(NO_TARGET)),
+            Self::Linked => Err(already_linked()),
+        }
+    }
+}
+
+/// Looks the other case of a link up. Costs a round trip when linking, a second one in a dry run.
+async fn link_target(
+    writing: &CaseWriting,
+    request: &ChangeRequest<'_>,
+    command: &TransitionCommand,
+) -> Result<Target, UseCaseError> {
+    let Ok(CommandInput { target_case_id: Some(id), link_kind, .. }) = &command.input else { return Ok(Target::Fine) };
+    if command.command != Command::Link {
+        return Ok(Target::Fine);
+    }
+    let (actor, kind) = (&request.caller.actor, link_kind.unwrap_or(LinkKind::RelatesTo));
+    match writing.store.load(actor.tenant_id, *id, None).await?.case {
+        None => Ok(Target::Nowhere),
+        Some(hidden) if !may_see(actor, &hidden.case) => Ok(Target::Hidden(Box::new(hidden))),
+        Some(_) if request.dry_run && writing.store.is_linked(actor.tenant_id, request.case_id, *id, kind).await? => {
+            Ok(Target::Linked)
+        }
+        Some(_) => Ok(Target::Fine),
+    }
 }
 
 /// Whether the case is to be given to somebody whom the tenant does not have. Costs a round trip when assigning, only then.

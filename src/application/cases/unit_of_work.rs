@@ -35,6 +35,14 @@ use crate::telemetry::business::{CASE_ACTS, IDEMPOTENCY, WRITE_RETRIES};
 /// How often a write begins again because the case or its chain moved under it.
 pub(super) const ATTEMPTS: u32 = 8;
 
+/// What is not there when a link leads nowhere, or to a case that the actor may not see.
+pub(super) const NO_TARGET: &str = "case to link to";
+
+/// The error for a link that exists.
+pub(super) fn already_linked() -> UseCaseError {
+    UseCaseError::Duplicate("the two cases are linked in this way already".to_owned())
+}
+
 /// The parts that every writing use case needs.
 #[derive(Clone)]
 pub struct CaseWriting {
@@ -339,7 +347,7 @@ impl CaseWriting {
                 Err(UseCaseError::Duplicate("a case with this reference exists already in your tenant".to_owned()))
             }
             Commit::LeaseLost => Err(UseCaseError::LeaseLost),
-            Commit::NoSuchTarget => Err(UseCaseError::NotFound("case to link to")),
+            Commit::NoSuchTarget => Err(UseCaseError::NotFound(NO_TARGET)),
             Commit::NoSuchContent => {
                 let detail = "no content with this hash is stored any more; upload it";
                 Err(UseCaseError::Invalid(vec![Invalid::new("/sha256", detail)]))
@@ -347,9 +355,7 @@ impl CaseWriting {
             Commit::EntryExists => {
                 Err(UseCaseError::Duplicate("the register's answer to this event is written already".to_owned()))
             }
-            Commit::LinkExists => {
-                Err(UseCaseError::Duplicate("the two cases are linked in this way already".to_owned()))
-            }
+            Commit::LinkExists => Err(already_linked()),
         }
     }
 }

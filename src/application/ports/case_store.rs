@@ -234,6 +234,14 @@ pub trait CaseStore: Send + Sync + 'static {
     async fn load_answer(&self, tenant: TenantId, key: KeyScope<'_>) -> Result<Option<StoredAnswer>, StoreError>;
     /// Whether the tenant has this principal and its credentials are accepted: nobody else can be given a case.
     async fn is_assignable(&self, tenant: TenantId, principal: PrincipalId) -> Result<bool, StoreError>;
+    /// Whether a link of this kind leads from the case to the target.
+    async fn is_linked(
+        &self,
+        tenant: TenantId,
+        case: CaseId,
+        target: CaseId,
+        kind: LinkKind,
+    ) -> Result<bool, StoreError>;
     /// Forgets an answer that has expired by the store's clock, so that its key can be used anew.
     async fn forget_expired(&self, tenant: TenantId, key: KeyScope<'_>) -> Result<(), StoreError>;
     /// Commits one act.

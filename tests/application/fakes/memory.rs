@@ -11,6 +11,7 @@ use docket::application::ports::job_store::NewJob;
 use docket::application::ports::{Clock, StoreError};
 use docket::application::request::Rendered;
 use docket_domain::audit::AuditRecord;
+use docket_domain::case::LinkKind;
 use docket_domain::idempotency::Fingerprint;
 use docket_domain::ids::{CaseId, PrincipalId, TenantId};
 use time::OffsetDateTime;
@@ -92,10 +93,10 @@ impl Contents {
         self.cases.iter().any(|(key, stored)| key.0 == tenant && stored.case.reference == reference)
     }
 
-    fn has_link(&self, write: &CaseWrite, target: CaseId, kind: docket_domain::case::LinkKind) -> bool {
+    fn has_link(&self, place: (TenantId, CaseId), target: CaseId, kind: LinkKind) -> bool {
         self.attachments.iter().any(|(record, row)| {
             matches!(row, Attachment::Link { target: other, kind: known, .. } if *other == target && *known == kind)
-                && (record.tenant_id, record.case_id) == (write.case.tenant_id, Some(write.case.id))
+                && (record.tenant_id, record.case_id) == (place.0, Some(place.1))
         })
     }
 
@@ -120,7 +121,7 @@ impl Contents {
         }
         for row in &write.attachments {
             if let Attachment::Link { target, kind, .. } = row {
-                if self.has_link(write, *target, *kind) {
+                if self.has_link(place, *target, *kind) {
                     return Commit::LinkExists;
                 }
                 if !self.cases.contains_key(&(place.0, *target)) {
@@ -184,6 +185,16 @@ impl CaseStore for MemoryStore {
     /// Everybody can be given a case, but for the one with the greatest id.
     async fn is_assignable(&self, _: TenantId, principal: PrincipalId) -> Result<bool, StoreError> {
         Ok(!principal.0.is_max())
+    }
+
+    async fn is_linked(
+        &self,
+        tenant: TenantId,
+        case: CaseId,
+        target: CaseId,
+        kind: LinkKind,
+    ) -> Result<bool, StoreError> {
+        Ok(self.contents().has_link((tenant, case), target, kind))
     }
 
     async fn forget_expired(&self, tenant: TenantId, key: KeyScope<'_>) -> Result<(), StoreError> {
