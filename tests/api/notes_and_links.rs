@@ -3,6 +3,7 @@
 use docket_domain::principal::Role;
 use http::Method;
 use serde_json::json;
+use sha2::{Digest, Sha256};
 
 use crate::support::{Answer, TestApp, complete_case};
 
@@ -62,4 +63,34 @@ async fn links_show_both_directions_but_no_end_that_the_reader_may_not_see() {
     let secret = all["items"][0]["id"].as_str().unwrap();
     app.get(&format!("{path}/{secret}"), Role::Caseworker).await.assert_problem(404, "not-found");
     assert_eq!(app.get(&format!("{path}/{secret}"), Role::Supervisor).await.json()["reason"], "same buoy");
+}
+
+#[tokio::test]
+async fn the_trail_names_what_was_hung_on_a_case() {
+    let app = TestApp::start().await;
+    let id = app.draft().await["id"].as_str().unwrap().to_owned();
+    let target = app.draft().await["id"].clone();
+    let text = "Lamp ordered – Größe 7.";
+    let note = app.command(&id, Role::Supervisor, &json!({"command": "add_note", "body": text})).await;
+    let link = json!({"command": "link", "target_case_id": target, "kind": "duplicates", "reason": "same buoy"});
+    let link = app.command(&id, Role::Supervisor, &link).await;
+    let form = "--b\r\nContent-Disposition: form-data; name=\"file\"; filename=\"größe.txt\"\r\n\r\nseven\r\n--b--\r\n";
+    let request = app.request(Method::POST, &format!("/v1/cases/{id}/evidence"), app.key(Role::Supervisor));
+    let request = request.header("content-type", "multipart/form-data; boundary=b").header("if-match", "\"v3\"");
+    let file = Answer::of(request.header("idempotency-key", "file").body(form)).await;
+    assert_eq!((note.status, link.status, file.status), (200, 200, 201), "{}", file.text);
+    let sha256 = |text: &str| docket_domain::idempotency::hex(&Sha256::digest(text));
+    let expected = [
+        json!([{"note": {"id": note.json()["created_id"], "kind": "note", "body_sha256": sha256(text)}}]),
+        json!([{"link": {"id": link.json()["created_id"], "kind": "duplicates", "target_case_id": target}}]),
+        json!([{"evidence": {"id": file.json()["created_id"], "sha256": sha256("seven"), "size_bytes": 5,
+                             "media_type": "text/plain", "file_name": "größe.txt"}}]),
+    ];
+    let trail = app.get(&format!("/v1/cases/{id}/audit"), Role::Auditor).await.json();
+    let named = |record: &serde_json::Value| record["after"]["attached"].clone();
+    let attached: Vec<_> =
+        trail["items"].as_array().unwrap().iter().map(named).filter(|rows| !rows.is_null()).collect();
+    assert_eq!(attached, expected, "{trail}");
+    let verified = app.get(&format!("/v1/cases/{id}/audit/verify"), Role::Auditor).await.json();
+    assert_eq!(verified["records"], 4, "{verified}");
 }

@@ -50,7 +50,8 @@ pub struct AuditRecord {
     pub actor_roles: Roles,
     /// Person, program or docket itself.
     pub actor_type: PrincipalKind,
-    /// The members that changed, after (the whole case when it was created).
+    /// The members that changed, after (the whole case when it was created); and as `attached` the rows that were hung on the
+    /// case, which `diff` does not have.
     pub after: Option<Value>,
     /// The agent run that acted, if one did.
     pub agent_run_id: Option<Uuid>,

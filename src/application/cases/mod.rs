@@ -1,5 +1,6 @@
 //! What one may do with a case: one use case per file, all writes through [`unit_of_work`].
 
+mod attached;
 pub mod available_actions;
 pub mod calendars;
 pub mod create_case;

@@ -10,6 +10,7 @@ use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 use uuid::Uuid;
 
+use super::attached;
 use crate::application::ports::StoreError;
 use crate::application::ports::case_store::{AnswerToStore, Attachment, CaseWrite, NewEvent, RowChange, StoredCase};
 use crate::application::ports::job_store::NewJob;
@@ -63,7 +64,10 @@ pub fn accepted(act: &Act<'_>, before: Option<&StoredCase>, decision: Decision) 
     let old = old.map_err(StoreError::internal)?;
     let new = if change == RowChange::Delete { Ok(Value::Null) } else { serde_json::to_value(&case) };
     let new = new.map_err(StoreError::internal)?;
-    let (left, right, patch) = changes(&old, &new);
+    let (left, mut right, patch) = changes(&old, &new);
+    if let (Some(rows), Value::Object(members)) = (attached::named(&attachments), &mut right) {
+        members.insert("attached".to_owned(), rows);
+    }
     let from = before.map(|stored| stored.case.state);
     let mut data = json!({
         "case_id": case.id,
