@@ -66,6 +66,30 @@ async fn links_show_both_directions_but_no_end_that_the_reader_may_not_see() {
 }
 
 #[tokio::test]
+async fn links_come_in_pages_of_their_own() {
+    let app = TestApp::start().await;
+    let id = app.draft().await["id"].as_str().unwrap().to_owned();
+    let mut linked = Vec::new();
+    for _ in 0..3 {
+        let target = app.draft().await["id"].clone();
+        let body = json!({"command": "link", "target_case_id": target, "kind": "relates_to", "reason": "same buoy"});
+        assert_eq!(app.command(&id, Role::Supervisor, &body).await.status, 200);
+        linked.push(target);
+    }
+    let path = format!("/v1/cases/{id}/links");
+    let first = app.get(&format!("{path}?limit=2"), Role::Auditor).await.json();
+    let next = first["next"].as_str().unwrap();
+    let second = app.get(&format!("{path}?limit=2&cursor={next}"), Role::Auditor).await.json();
+    let pages = [&first, &second].map(|page| page["items"].as_array().unwrap().clone()).concat();
+    assert_eq!(pages.iter().map(|link| link["target_case_id"].clone()).collect::<Vec<_>>(), linked);
+    assert!(second["next"].is_null());
+    let last = pages[2]["id"].as_str().unwrap();
+    assert_eq!(app.get(&format!("{path}/{last}"), Role::Auditor).await.json(), pages[2]);
+    app.get(&format!("{path}/{id}"), Role::Auditor).await.assert_problem(404, "not-found");
+    app.get(&format!("/v1/cases/{id}/notes?cursor={next}"), Role::Auditor).await.assert_problem(400, "invalid-cursor");
+}
+
+#[tokio::test]
 async fn the_trail_names_what_was_hung_on_a_case() {
     let app = TestApp::start().await;
     let id = app.draft().await["id"].as_str().unwrap().to_owned();

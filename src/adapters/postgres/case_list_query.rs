@@ -100,11 +100,12 @@ pub(super) fn page(viewer: Viewer, filter: &CaseFilter, page: Page) -> QueryBuil
 }
 
 /// How many cases a list has in all.
-pub(super) fn count(viewer: Viewer, filter: &CaseFilter) -> QueryBuilder<Postgres> {
+pub(super) fn count(viewer: Viewer, filter: &CaseFilter, sort: CaseSort) -> QueryBuilder<Postgres> {
     let mut query =
         QueryBuilder::new(format!("SELECT count(*) FROM docket.cases WHERE tenant_id = '{}'", viewer.tenant_id));
     push_visibility(&mut query, Branch::Whole, viewer);
     push_filter(&mut query, filter);
+    push_sortable(&mut query, sort);
     push_words(&mut query, viewer, filter, Reach::Whole);
     query
 }
@@ -302,11 +303,16 @@ const fn columns(sort: CaseSort) -> (&'static str, &'static str, &'static str) {
     }
 }
 
-fn push_position(query: &mut QueryBuilder<Postgres>, sort: CaseSort, after: Option<Position>) {
-    let (column, comparison, _) = columns(sort);
+/// A list by deadline has only the cases that have one and are open, in the words of the partial index over them.
+fn push_sortable(query: &mut QueryBuilder<Postgres>, sort: CaseSort) {
     if sort == CaseSort::DueAscending {
         query.push(" AND closed_at IS NULL AND due_at IS NOT NULL");
     }
+}
+
+fn push_position(query: &mut QueryBuilder<Postgres>, sort: CaseSort, after: Option<Position>) {
+    let (column, comparison, _) = columns(sort);
+    push_sortable(query, sort);
     if let Some(position) = after {
         query.push(format!(" AND ({column}, id) {comparison} (")).push_bind(position.at);
         query.push(", ").push_bind(position.id.0).push(")");

@@ -71,9 +71,9 @@ impl CaseReader for PgCaseReader {
     }
 
     #[tracing::instrument(name = "SELECT cases count", skip_all, fields(otel.kind = "client", db.system.name = "postgresql", db.operation.name = "SELECT", db.collection.name = "cases"))]
-    async fn count(&self, viewer: Viewer, filter: &CaseFilter) -> Result<u64, StoreError> {
+    async fn count(&self, viewer: Viewer, filter: &CaseFilter, sort: CaseSort) -> Result<u64, StoreError> {
         let mut transaction = begin_reading(&self.pool, viewer.tenant_id, false).await?;
-        let count: i64 = case_list_query::count(viewer, filter)
+        let count: i64 = case_list_query::count(viewer, filter, sort)
             .build_query_scalar()
             .persistent(false)
             .fetch_one(&mut *transaction)
@@ -156,7 +156,13 @@ impl CaseReader for PgCaseReader {
     }
 
     #[tracing::instrument(name = "SELECT case_links", skip_all, fields(otel.kind = "client", db.system.name = "postgresql", db.operation.name = "SELECT", db.collection.name = "case_links"))]
-    async fn links(&self, viewer: Viewer, case: CaseId) -> Result<Vec<LinkItem>, StoreError> {
+    async fn links(
+        &self,
+        viewer: Viewer,
+        case: CaseId,
+        after: Option<LinkId>,
+        limit: u32,
+    ) -> Result<Vec<LinkItem>, StoreError> {
         let rows = sqlx::query!(
             "WITH context AS MATERIALIZED (SELECT set_config('docket.tenant', $1, true) IS NOT NULL AS ready)
              SELECT l.id, l.case_id, l.target_case_id, l.kind, l.reason, l.created_by, l.created_at
@@ -167,13 +173,16 @@ impl CaseReader for PgCaseReader {
                AND ((c.confidentiality = 'public' AND $3) OR (c.confidentiality = 'internal' AND $4)
                     OR (c.confidentiality = 'restricted' AND $5)
                     OR ($3 AND (c.reporter_id = $6 OR c.assignee_id = $6)))
-             ORDER BY l.id",
+               AND ($7::uuid IS NULL OR l.id > $7)
+             ORDER BY l.id LIMIT $8",
             viewer.tenant_id.to_string(),
             case.0,
             viewer.sight.public,
             viewer.sight.internal,
             viewer.sight.restricted,
-            viewer.principal_id.0
+            viewer.principal_id.0,
+            after.map(|id| id.0),
+            i64::from(limit)
         )
         .fetch_all(&self.pool)
         .await

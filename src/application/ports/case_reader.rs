@@ -45,7 +45,8 @@ pub struct CaseFilter {
     pub due_before: Option<OffsetDateTime>,
     /// Overdue at this instant: undecided, and past the deadline before the clock stopped, if it did.
     pub overdue_at: Option<OffsetDateTime>,
-    /// Words to find in title, respondent, narrative and reference (PostgreSQL `websearch_to_tsquery` syntax).
+    /// Words to find in title, respondent and narrative (PostgreSQL `websearch_to_tsquery` syntax). They are stemmed as English,
+    /// which a reference is not: of it only parts without an English word are found.
     pub text: Option<String>,
 }
 
@@ -143,8 +144,8 @@ pub trait CaseReader: Send + Sync + 'static {
         after: Option<Position>,
         limit: u32,
     ) -> Result<Vec<Case>, StoreError>;
-    /// How many cases the filter matches.
-    async fn count(&self, viewer: Viewer, filter: &CaseFilter) -> Result<u64, StoreError>;
+    /// How many cases the list has in this order, which may leave some out.
+    async fn count(&self, viewer: Viewer, filter: &CaseFilter, sort: CaseSort) -> Result<u64, StoreError>;
     /// Notes of a case after a note, oldest first.
     async fn notes(
         &self,
@@ -161,6 +162,12 @@ pub trait CaseReader: Send + Sync + 'static {
         after: Option<EvidenceId>,
         limit: u32,
     ) -> Result<Vec<EvidenceItem>, StoreError>;
-    /// The links of a case in both directions, oldest first.
-    async fn links(&self, viewer: Viewer, case: CaseId) -> Result<Vec<LinkItem>, StoreError>;
+    /// Links of a case in both directions after a link, oldest first.
+    async fn links(
+        &self,
+        viewer: Viewer,
+        case: CaseId,
+        after: Option<LinkId>,
+        limit: u32,
+    ) -> Result<Vec<LinkItem>, StoreError>;
 }

@@ -28,7 +28,7 @@ pub struct CasePage<'a> {
     /// The cursor of the next page; absent on the last.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub next: Option<String>,
-    /// How many cases match in all, if `count=true` was asked.
+    /// How many cases the list has in all, if `count=true` was asked.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub count: Option<u64>,
 }
@@ -47,11 +47,11 @@ pub struct CasePage<'a> {
         ("opened_before" = Option<String>, Query, description = "Opened before (RFC 3339)"),
         ("due_before" = Option<String>, Query, description = "Open and due before (RFC 3339)"),
         ("overdue" = Option<bool>, Query, description = "Undecided and past the deadline; a clock that stands still does not pass it"),
-        ("q" = Option<String>, Query, description = "Words to find in title, respondent, narrative and reference; \"quoted phrases\", or, -without"),
-        ("sort" = Option<String>, Query, description = "-opened_at (default), opened_at, due_at"),
+        ("q" = Option<String>, Query, description = "Words to find in title, respondent and narrative, in any of their forms; \"quoted phrases\", or, -without. Of references it finds only parts that are no English words: for a case by its reference use `reference`"),
+        ("sort" = Option<String>, Query, description = "-opened_at (default), opened_at, due_at. A list by due_at has only open cases with a deadline, and so has its count"),
         ("limit" = Option<u32>, Query, description = "Page size, 25 by default, at most 200"),
         ("cursor" = Option<String>, Query, description = "`next` of the page before"),
-        ("count" = Option<bool>, Query, description = "Count all matches, too")),
+        ("count" = Option<bool>, Query, description = "Count all cases of the list, too")),
     responses(
         (status = 200, description = "A page", body = CasePage<'static>)))]
 pub async fn list_cases(
@@ -79,8 +79,10 @@ pub async fn list_cases(
     let more = cases.len() > limit as usize;
     cases.truncate(limit as usize);
     let next = cases.last().filter(|_| more).map(|last| state.cursors.sign(tenant, &bound, &position_of(last, sort)));
-    let count =
-        if with_count { Some(state.cases.count(viewer, &filter).await.map_err(UseCaseError::from)?) } else { None };
+    let mut count = None;
+    if with_count {
+        count = Some(state.cases.count(viewer, &filter, sort).await.map_err(UseCaseError::from)?);
+    }
     let items = cases.iter().map(CaseBody::listed).collect();
     Ok(Json(CasePage { items, next, count }).into_response())
 }

@@ -8,7 +8,7 @@ use docket::application::ports::case_reader::{
 use docket::application::ports::case_store::{Attachment, StoredCase};
 use docket_domain::audit::AuditRecord;
 use docket_domain::case::Case;
-use docket_domain::ids::{CaseId, EvidenceId, NoteId, TenantId};
+use docket_domain::ids::{CaseId, EvidenceId, LinkId, NoteId, TenantId};
 use time::OffsetDateTime;
 
 use super::MemoryStore;
@@ -41,6 +41,10 @@ fn matches(filter: &CaseFilter, case: &Case) -> bool {
             .is_none_or(|words| words.to_lowercase().split_whitespace().all(|word| text.contains(word)))
 }
 
+fn listed(sort: CaseSort, case: &Case) -> bool {
+    sort != CaseSort::DueAscending || (case.due_at.is_some() && case.closed_at.is_none())
+}
+
 impl MemoryStore {
     fn rows<T>(&self, tenant: TenantId, case: CaseId, read: impl Fn(&AuditRecord, &Attachment) -> Option<T>) -> Vec<T> {
         let contents = self.contents();
@@ -71,7 +75,7 @@ impl CaseReader for MemoryStore {
         let contents = self.contents();
         let mut cases: Vec<Case> = contents.cases.values().map(|stored| stored.case.clone()).collect();
         cases.retain(|case| visible(viewer, case) && matches(filter, case));
-        cases.retain(|case| sort != CaseSort::DueAscending || (case.due_at.is_some() && case.closed_at.is_none()));
+        cases.retain(|case| listed(sort, case));
         cases.sort_by_key(|case| (key(case), case.id));
         if sort == CaseSort::OpenedDescending {
             cases.reverse();
@@ -86,10 +90,10 @@ impl CaseReader for MemoryStore {
         Ok(cases.into_iter().skip(from).take(limit as usize).collect())
     }
 
-    async fn count(&self, viewer: Viewer, filter: &CaseFilter) -> Result<u64, StoreError> {
+    async fn count(&self, viewer: Viewer, filter: &CaseFilter, sort: CaseSort) -> Result<u64, StoreError> {
         let contents = self.contents();
-        let found =
-            contents.cases.values().filter(|stored| visible(viewer, &stored.case) && matches(filter, &stored.case));
+        let cases = contents.cases.values().map(|stored| &stored.case);
+        let found = cases.filter(|case| visible(viewer, case) && matches(filter, case) && listed(sort, case));
         Ok(found.count() as u64)
     }
 
@@ -140,7 +144,13 @@ impl CaseReader for MemoryStore {
         Ok(items)
     }
 
-    async fn links(&self, viewer: Viewer, case: CaseId) -> Result<Vec<LinkItem>, StoreError> {
+    async fn links(
+        &self,
+        viewer: Viewer,
+        case: CaseId,
+        after: Option<LinkId>,
+        limit: u32,
+    ) -> Result<Vec<LinkItem>, StoreError> {
         let contents = self.contents();
         let sees = |id: CaseId| {
             contents.cases.get(&(viewer.tenant_id, id)).is_some_and(|stored| visible(viewer, &stored.case))
@@ -160,6 +170,8 @@ impl CaseReader for MemoryStore {
         Ok(links
             .filter(|link| link.case_id == case || link.target_case_id == case)
             .filter(|link| sees(link.case_id) && sees(link.target_case_id))
+            .filter(|link| after.is_none_or(|after| link.id > after))
+            .take(limit as usize)
             .collect())
     }
 }

@@ -7,7 +7,7 @@ pub mod write_headers;
 
 pub use authenticated::Authenticated;
 pub use json_body::JsonBody;
-pub use query::Query;
+pub use query::{NoQuery, Query};
 pub use write_headers::WriteHeaders;
 
 use axum::extract::FromRequestParts;

@@ -29,6 +29,22 @@ impl<S: Send + Sync> FromRequestParts<S> for Query {
     }
 }
 
+/// No parameters at all: whoever sends one takes the request for something else than it is. Stands behind [`Authenticated`] in
+/// the list of extractors, so that strangers learn nothing but that they are strangers.
+///
+/// [`Authenticated`]: super::Authenticated
+#[derive(Debug, Clone, Copy)]
+pub struct NoQuery;
+
+impl<S: Send + Sync> FromRequestParts<S> for NoQuery {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
+        Query::parse(parts.uri.query().unwrap_or_default()).finish()?;
+        Ok(Self)
+    }
+}
+
 impl Query {
     /// Reads `a=1&b=2`; percent-encoding is undone.
     pub fn parse(query: &str) -> Self {
