@@ -82,6 +82,44 @@ async fn an_integer_that_json_would_round_is_refused_by_its_pointer() {
 }
 
 #[tokio::test]
+async fn a_parameter_that_an_operation_does_not_know_is_400_everywhere_and_nothing_is_written() {
+    // A stranger asks every operation once.
+    let app = TestApp::start_with(|config| config.limits.failed_logins_per_minute = 1_000.try_into().unwrap()).await;
+    let (case, note) = (app.draft().await["id"].as_str().unwrap().to_owned(), uuid::Uuid::now_v7().to_string());
+    let records = "SELECT (SELECT count(*) FROM docket.audit_events) + (SELECT count(*) FROM docket.idempotency_keys)";
+    let written = sqlx::query_scalar::<_, i64>(records).fetch_one(&app.superuser().await).await.unwrap();
+    let document = app.get("/openapi.json", Role::Supervisor).await.json();
+    let mut asked = 0;
+    for (path, item) in document["paths"].as_object().unwrap() {
+        let key = match path.split('/').nth(2) {
+            Some("tenants") => &app.operator_key,
+            Some("jobs") => app.key(Role::Admin),
+            _ => app.key(Role::Supervisor),
+        };
+        let path = path.replacen("{id}", &case, 1).replace("{destination_id}", &note).replace("{case_id}", &case);
+        let path = path.replace("{note_id}", &note).replace("{link_id}", &note).replace("{evidence_id}", &note);
+        assert!(!path.contains('{'), "{path}");
+        for method in item.as_object().unwrap().keys() {
+            let method: Method = method.to_uppercase().parse().unwrap();
+            let address = format!("{path}?no_such=1");
+            let request = app.request(method.clone(), &address, key).header("if-match", "\"v1\"");
+            let request = request.header("idempotency-key", uuid::Uuid::new_v4().to_string());
+            let answer = Answer::of(if method == Method::GET { request } else { request.json(&json!({})) }).await;
+            assert_eq!(answer.status, 400, "{method} {path}: {}", answer.text);
+            let problem = answer.assert_problem(400, "invalid-query");
+            assert_eq!(problem["errors"][0]["pointer"], "no_such", "{method} {path}: {problem}");
+            let stranger = app.client.request(method.clone(), format!("{}{address}", app.url));
+            let stranger = Answer::of(if method == Method::GET { stranger } else { stranger.json(&json!({})) }).await;
+            assert_eq!(stranger.status, 401, "{method} {path}: {}", stranger.text);
+            asked += 1;
+        }
+    }
+    assert!(asked > 70, "{asked} operations");
+    let after = sqlx::query_scalar::<_, i64>(records).fetch_one(&app.superuser().await).await.unwrap();
+    assert_eq!(after, written);
+}
+
+#[tokio::test]
 async fn identifiers_that_are_none_and_paths_that_lead_out_find_nothing() {
     let app = TestApp::start().await;
     for path in [

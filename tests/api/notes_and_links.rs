@@ -66,6 +66,36 @@ async fn links_show_both_directions_but_no_end_that_the_reader_may_not_see() {
 }
 
 #[tokio::test]
+async fn assigning_noting_and_linking_can_be_tried_out_without_a_key_and_change_nothing() {
+    let app = TestApp::start().await;
+    let id = app.draft().await["id"].as_str().unwrap().to_owned();
+    let submitted = app.command(&id, Role::Reporter, &json!({"command": "submit"})).await.json();
+    let version = submitted["version"].as_u64().unwrap();
+    let target = app.draft().await["id"].as_str().unwrap().to_owned();
+    let assignment = json!({"assignee_id": app.principal(Role::Caseworker)});
+    let link = json!({"target_case_id": target, "kind": "relates_to", "reason": "same buoy"});
+    let tries = [
+        (Method::PUT, "assignment", assignment),
+        (Method::POST, "notes", json!({"body": "Lamp ordered."})),
+        (Method::POST, "links", link),
+    ];
+    for (method, segment, body) in tries {
+        let path = format!("/v1/cases/{id}/{segment}?dry_run=true");
+        let request =
+            app.request(method, &path, app.key(Role::Supervisor)).header("if-match", format!("\"v{version}\""));
+        let answer = Answer::of(request.json(&body)).await;
+        assert_eq!((answer.status, answer.header("location")), (200, ""), "{segment}: {}", answer.text);
+        assert_eq!(answer.json()["version"], version + 1, "{segment}: {}", answer.text);
+    }
+    let after = app.get(&format!("/v1/cases/{id}"), Role::Supervisor).await.json();
+    assert_eq!((&after["version"], &after["assignee_id"]), (&submitted["version"], &submitted["assignee_id"]));
+    for segment in ["notes", "links"] {
+        let page = app.get(&format!("/v1/cases/{id}/{segment}"), Role::Supervisor).await.json();
+        assert_eq!(page["items"], json!([]), "{segment}");
+    }
+}
+
+#[tokio::test]
 async fn links_come_in_pages_of_their_own() {
     let app = TestApp::start().await;
     let id = app.draft().await["id"].as_str().unwrap().to_owned();

@@ -16,7 +16,7 @@ use uuid::Uuid;
 
 use super::answer_body::{AnswerBody, AskQuestion, JudgeAnswer, UsageBody, read_judgment, read_question};
 use super::answer_stream;
-use super::extract::{Authenticated, JsonBody, PathId, Query, WriteHeaders};
+use super::extract::{Authenticated, JsonBody, NoQuery, PathId, Query, WriteHeaders};
 use super::problem::Problem;
 use super::state::ApiState;
 use crate::application::error::UseCaseError;
@@ -40,6 +40,7 @@ use crate::application::ports::answer_store::JudgedAnswer;
 pub async fn post_answer(
     State(state): State<ApiState>,
     Authenticated(caller): Authenticated,
+    _: NoQuery,
     headers: WriteHeaders,
     accept: HeaderMap,
     body: JsonBody,
@@ -94,6 +95,7 @@ fn created(body: String, replayed: bool) -> Response {
 pub async fn get_answer(
     State(state): State<ApiState>,
     Authenticated(caller): Authenticated,
+    _: NoQuery,
     PathId(id): PathId,
 ) -> Result<Response, Problem> {
     let kept = read_answer(&state.answering, &caller, id).await?;
@@ -108,6 +110,7 @@ pub async fn get_answer(
 pub async fn put_feedback(
     State(state): State<ApiState>,
     Authenticated(caller): Authenticated,
+    _: NoQuery,
     PathId(id): PathId,
     body: JsonBody,
 ) -> Result<StatusCode, Problem> {

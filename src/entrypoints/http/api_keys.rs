@@ -7,7 +7,7 @@ use docket_domain::ids::ApiKeyId;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::extract::{Authenticated, JsonBody, PathId, Query, WriteHeaders};
+use super::extract::{Authenticated, JsonBody, NoQuery, PathId, Query, WriteHeaders};
 use super::page::IdPage;
 use super::presenter::respond;
 use super::problem::Problem;
@@ -39,6 +39,7 @@ pub struct ApiKeyPage {
 pub async fn post_api_key(
     State(state): State<ApiState>,
     Authenticated(caller): Authenticated,
+    _: NoQuery,
     headers: WriteHeaders,
     body: JsonBody,
 ) -> Result<Response, Problem> {
@@ -74,6 +75,7 @@ pub async fn list_api_keys(
 pub async fn get_api_key(
     State(state): State<ApiState>,
     Authenticated(caller): Authenticated,
+    _: NoQuery,
     PathId(id): PathId,
 ) -> Result<Response, Problem> {
     let key = directory::read_key(state.tenancy.store.as_ref(), &caller, ApiKeyId(id)).await?;
@@ -89,6 +91,7 @@ pub async fn get_api_key(
 pub async fn post_rotation(
     State(state): State<ApiState>,
     Authenticated(caller): Authenticated,
+    _: NoQuery,
     PathId(id): PathId,
     headers: WriteHeaders,
     body: JsonBody,
@@ -107,6 +110,7 @@ pub async fn post_rotation(
 pub async fn delete_api_key(
     State(state): State<ApiState>,
     Authenticated(caller): Authenticated,
+    _: NoQuery,
     PathId(id): PathId,
     headers: WriteHeaders,
 ) -> Result<Response, Problem> {

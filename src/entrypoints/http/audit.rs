@@ -8,7 +8,7 @@ use serde_json::Value;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-use super::extract::{Authenticated, PathId, Query};
+use super::extract::{Authenticated, NoQuery, PathId, Query};
 use super::problem::Problem;
 use super::state::ApiState;
 use crate::application::audit::read_trail::{TrailReading, read_administrative_trail, read_trail};
@@ -105,6 +105,7 @@ pub struct ChainVerdict {
 pub async fn verify_case(
     State(state): State<ApiState>,
     Authenticated(caller): Authenticated,
+    _: NoQuery,
     PathId(id): PathId,
 ) -> Result<Json<ChainVerdict>, Problem> {
     let report = verify_case_trail(reading(&state), &caller, CaseId(id)).await?;

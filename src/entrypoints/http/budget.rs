@@ -8,7 +8,7 @@ use serde_json::Value;
 use time::OffsetDateTime;
 use utoipa::ToSchema;
 
-use super::extract::{Authenticated, JsonBody, WriteHeaders};
+use super::extract::{Authenticated, JsonBody, NoQuery, WriteHeaders};
 use super::form::Form;
 use super::presenter::{respond, show};
 use super::problem::Problem;
@@ -55,6 +55,7 @@ pub struct SetBudget {
 pub async fn get_budget(
     State(state): State<ApiState>,
     Authenticated(caller): Authenticated,
+    _: NoQuery,
 ) -> Result<Response, Problem> {
     let budget = read_budget(state.answering.ledger.as_ref(), &caller).await?;
     Ok(show(rendered(&budget)))
@@ -69,6 +70,7 @@ pub async fn get_budget(
 pub async fn put_budget(
     State(state): State<ApiState>,
     Authenticated(caller): Authenticated,
+    _: NoQuery,
     headers: WriteHeaders,
     body: JsonBody,
 ) -> Result<Response, Problem> {

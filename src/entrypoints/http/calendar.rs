@@ -13,7 +13,7 @@ use time::{Date, OffsetDateTime};
 use utoipa::ToSchema;
 
 use super::case_body::names_schema;
-use super::extract::{Authenticated, JsonBody, WriteHeaders};
+use super::extract::{Authenticated, JsonBody, NoQuery, WriteHeaders};
 use super::form::Form;
 use super::presenter::{respond, show};
 use super::problem::Problem;
@@ -85,6 +85,7 @@ pub struct SetCalendar {
 pub async fn get_calendar(
     State(state): State<ApiState>,
     Authenticated(caller): Authenticated,
+    _: NoQuery,
 ) -> Result<Response, Problem> {
     let calendar = read_calendar(&state.writing.calendars, &caller).await?;
     Ok(show(rendered(&calendar)))
@@ -99,6 +100,7 @@ pub async fn get_calendar(
 pub async fn put_calendar(
     State(state): State<ApiState>,
     Authenticated(caller): Authenticated,
+    _: NoQuery,
     headers: WriteHeaders,
     body: JsonBody,
 ) -> Result<Response, Problem> {

@@ -8,7 +8,7 @@ use http::header::{ETAG, IF_NONE_MATCH};
 use http::{HeaderMap, HeaderValue, StatusCode};
 
 use super::case_body::{CaseBody, CreateCase, PatchCase, case_changes, new_case};
-use super::extract::{Authenticated, JsonBody, PathId, WriteHeaders};
+use super::extract::{Authenticated, JsonBody, NoQuery, PathId, WriteHeaders};
 use super::presenter::{Created, HttpPresenter, respond};
 use super::problem::Problem;
 use super::state::ApiState;
@@ -26,6 +26,7 @@ use crate::application::cases::unit_of_work::ChangeRequest;
 pub async fn post_case(
     State(state): State<ApiState>,
     Authenticated(caller): Authenticated,
+    _: NoQuery,
     headers: WriteHeaders,
     body: JsonBody,
 ) -> Result<Response, Problem> {
@@ -44,6 +45,7 @@ pub async fn post_case(
 pub async fn get_case(
     State(state): State<ApiState>,
     Authenticated(caller): Authenticated,
+    _: NoQuery,
     PathId(id): PathId,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
@@ -73,6 +75,7 @@ pub async fn get_case(
 pub async fn patch_case(
     State(state): State<ApiState>,
     Authenticated(caller): Authenticated,
+    _: NoQuery,
     PathId(id): PathId,
     headers: WriteHeaders,
     body: JsonBody,
@@ -102,6 +105,7 @@ pub async fn patch_case(
 pub async fn remove_case(
     State(state): State<ApiState>,
     Authenticated(caller): Authenticated,
+    _: NoQuery,
     PathId(id): PathId,
     headers: WriteHeaders,
 ) -> Result<Response, Problem> {

@@ -9,7 +9,7 @@ use serde::Serialize;
 use time::OffsetDateTime;
 use utoipa::ToSchema;
 
-use super::extract::{Authenticated, Query, WriteHeaders};
+use super::extract::{Authenticated, NoQuery, Query, WriteHeaders};
 use super::presenter::respond;
 use super::problem::Problem;
 use super::state::ApiState;
@@ -79,6 +79,7 @@ pub struct CheckpointPage {
 pub async fn create_checkpoint(
     State(state): State<ApiState>,
     Authenticated(caller): Authenticated,
+    _: NoQuery,
     headers: WriteHeaders,
 ) -> Result<Response, Problem> {
     let claim = headers.claim(b"{}");
@@ -137,6 +138,7 @@ pub struct PublicKeyBody {
 pub async fn get_public_key(
     State(state): State<ApiState>,
     Authenticated(_caller): Authenticated,
+    _: NoQuery,
 ) -> Result<Json<PublicKeyBody>, Problem> {
     Ok(Json(PublicKeyBody { algorithm: "Ed25519", public_key: STANDARD.encode(state.signer.public_key()) }))
 }

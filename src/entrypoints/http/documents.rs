@@ -15,7 +15,7 @@ use uuid::Uuid;
 use super::document_body::{CollectionBody, DocumentBody, DocumentByUrl, DocumentForm, PassageBody};
 use super::document_upload::{from_form, from_url};
 use super::extract::json_body::is_json;
-use super::extract::{Authenticated, JsonBody, PathId, Query, WriteHeaders};
+use super::extract::{Authenticated, JsonBody, NoQuery, PathId, Query, WriteHeaders};
 use super::page::IdPage;
 use super::presenter::respond;
 use super::problem::Problem;
@@ -63,6 +63,7 @@ pub struct CollectionList {
 pub async fn post_document(
     State(state): State<ApiState>,
     Authenticated(caller): Authenticated,
+    _: NoQuery,
     headers: WriteHeaders,
     request: Request,
 ) -> Result<Response, Problem> {
@@ -123,6 +124,7 @@ pub async fn list_documents(
 pub async fn get_document(
     State(state): State<ApiState>,
     Authenticated(caller): Authenticated,
+    _: NoQuery,
     PathId(id): PathId,
 ) -> Result<Json<DocumentBody>, Problem> {
     let document = state.library.read(&caller, DocumentId(id)).await?;
@@ -138,6 +140,7 @@ pub async fn get_document(
 pub async fn delete_document(
     State(state): State<ApiState>,
     Authenticated(caller): Authenticated,
+    _: NoQuery,
     PathId(id): PathId,
     headers: WriteHeaders,
 ) -> Result<Response, Problem> {
@@ -174,6 +177,7 @@ pub async fn list_passages(
 pub async fn list_collections(
     State(state): State<ApiState>,
     Authenticated(caller): Authenticated,
+    _: NoQuery,
 ) -> Result<Json<CollectionList>, Problem> {
     caller.require_scope(Scope::KnowledgeRead)?;
     let found = state.library.documents.collections(caller.actor.tenant_id).await.map_err(UseCaseError::from)?;

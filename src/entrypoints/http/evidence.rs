@@ -13,7 +13,7 @@ use utoipa::ToSchema;
 use uuid::Uuid;
 
 use super::case_body::CaseBody;
-use super::extract::{Authenticated, PathId, PathIds, Query, WriteHeaders};
+use super::extract::{Authenticated, NoQuery, PathId, PathIds, Query, WriteHeaders};
 use super::notes::id_in_cursor;
 use super::presenter::{Created, HttpPresenter, respond};
 use super::problem::{Problem, ProblemKind};
@@ -101,6 +101,7 @@ pub struct EvidenceForm {
 pub async fn post_evidence(
     State(state): State<ApiState>,
     Authenticated(caller): Authenticated,
+    _: NoQuery,
     PathId(id): PathId,
     headers: WriteHeaders,
     request: Request,
@@ -168,6 +169,7 @@ pub async fn get_evidence_list(
 pub async fn get_evidence(
     State(state): State<ApiState>,
     Authenticated(caller): Authenticated,
+    _: NoQuery,
     PathIds(id, evidence_id): PathIds,
 ) -> Result<Json<EvidenceBody>, Problem> {
     let (case, evidence) = (CaseId(id), EvidenceId(evidence_id));

@@ -12,7 +12,7 @@ use http::header::{self, HeaderName};
 use http::{HeaderMap, HeaderValue, StatusCode};
 use sha2::{Digest, Sha256};
 
-use super::extract::{Authenticated, PathIds};
+use super::extract::{Authenticated, NoQuery, PathIds};
 use super::problem::{Problem, ProblemKind};
 use super::state::ApiState;
 use crate::application::error::UseCaseError;
@@ -37,6 +37,7 @@ use crate::application::ports::case_reader::EvidenceItem;
 pub async fn get_evidence_content(
     State(state): State<ApiState>,
     Authenticated(caller): Authenticated,
+    _: NoQuery,
     PathIds(id, evidence_id): PathIds,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {

@@ -8,7 +8,7 @@ use docket_domain::job::{JobKind, JobState};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::extract::{Authenticated, JsonBody, PathId, Query, WriteHeaders};
+use super::extract::{Authenticated, JsonBody, NoQuery, PathId, Query, WriteHeaders};
 use super::job_body::{CreateJob, JobBody, RedriveJobs, Redriven, job_order, redrive_kind};
 use super::page::IdPage;
 use super::presenter::respond;
@@ -69,6 +69,7 @@ fn parts(state: &ApiState) -> Jobs<'_> {
 pub async fn post_job(
     State(state): State<ApiState>,
     Authenticated(caller): Authenticated,
+    _: NoQuery,
     headers: WriteHeaders,
     body: JsonBody,
 ) -> Result<Response, Problem> {
@@ -109,6 +110,7 @@ pub async fn get_jobs(
 pub async fn get_job(
     State(state): State<ApiState>,
     Authenticated(caller): Authenticated,
+    _: NoQuery,
     PathId(id): PathId,
 ) -> Result<Response, Problem> {
     let job = read_job(state.jobs.as_ref(), &caller, JobId(id)).await?;
@@ -124,6 +126,7 @@ pub async fn get_job(
 pub async fn cancel_job(
     State(state): State<ApiState>,
     Authenticated(caller): Authenticated,
+    _: NoQuery,
     PathId(id): PathId,
     headers: WriteHeaders,
 ) -> Result<Response, Problem> {
@@ -140,6 +143,7 @@ pub async fn cancel_job(
 pub async fn redrive_job(
     State(state): State<ApiState>,
     Authenticated(caller): Authenticated,
+    _: NoQuery,
     PathId(id): PathId,
     headers: WriteHeaders,
 ) -> Result<Response, Problem> {
@@ -155,6 +159,7 @@ pub async fn redrive_job(
 pub async fn redrive_jobs(
     State(state): State<ApiState>,
     Authenticated(caller): Authenticated,
+    _: NoQuery,
     headers: WriteHeaders,
     body: JsonBody,
 ) -> Result<Response, Problem> {
@@ -170,6 +175,7 @@ pub async fn redrive_jobs(
 pub async fn list_job_kinds(
     State(state): State<ApiState>,
     Authenticated(caller): Authenticated,
+    _: NoQuery,
 ) -> Result<Response, Problem> {
     require_keeper(&caller)?;
     let kind = |spec: crate::application::jobs::KindSpec| JobKindBody {

@@ -9,7 +9,7 @@ use utoipa::ToSchema;
 use uuid::Uuid;
 
 use super::case_body::names_schema;
-use super::extract::{Authenticated, PathId, PathIds, Query};
+use super::extract::{Authenticated, NoQuery, PathId, PathIds, Query};
 use super::problem::Problem;
 use super::state::ApiState;
 use crate::application::cases::read_case::read_case;
@@ -89,6 +89,7 @@ pub async fn list_notes(
 pub async fn get_note(
     State(state): State<ApiState>,
     Authenticated(caller): Authenticated,
+    _: NoQuery,
     PathIds(id, note_id): PathIds,
 ) -> Result<Json<NoteBody>, Problem> {
     read_case(state.cases.as_ref(), &state.writing, &caller, CaseId(id), "case.notes.read").await?;

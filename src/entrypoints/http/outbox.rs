@@ -9,7 +9,7 @@ use time::OffsetDateTime;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-use super::extract::{Authenticated, JsonBody, PathIds, Query, WriteHeaders};
+use super::extract::{Authenticated, JsonBody, NoQuery, PathIds, Query, WriteHeaders};
 use super::presenter::respond;
 use super::problem::Problem;
 use super::state::ApiState;
@@ -132,6 +132,7 @@ pub async fn list_waiting(
 pub async fn get_waiting(
     State(state): State<ApiState>,
     Authenticated(caller): Authenticated,
+    _: NoQuery,
     PathIds(destination, case): PathIds,
 ) -> Result<Response, Problem> {
     Ok(Json(state.deliveries.lane(&caller, DestinationId(destination), CaseId(case)).await?).into_response())
@@ -145,6 +146,7 @@ pub async fn get_waiting(
 pub async fn post_redrive(
     State(state): State<ApiState>,
     Authenticated(caller): Authenticated,
+    _: NoQuery,
     headers: WriteHeaders,
     body: JsonBody,
 ) -> Result<Response, Problem> {
@@ -163,6 +165,7 @@ pub async fn post_redrive(
 pub async fn post_skip(
     State(state): State<ApiState>,
     Authenticated(caller): Authenticated,
+    _: NoQuery,
     PathIds(destination, case): PathIds,
     headers: WriteHeaders,
     body: JsonBody,

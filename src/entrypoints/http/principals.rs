@@ -9,7 +9,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-use super::extract::{Authenticated, JsonBody, PathId, Query, WriteHeaders};
+use super::extract::{Authenticated, JsonBody, NoQuery, PathId, Query, WriteHeaders};
 use super::page::IdPage;
 use super::presenter::respond;
 use super::problem::Problem;
@@ -56,6 +56,7 @@ pub struct WhoAmI {
 pub async fn post_principal(
     State(state): State<ApiState>,
     Authenticated(caller): Authenticated,
+    _: NoQuery,
     headers: WriteHeaders,
     body: JsonBody,
 ) -> Result<Response, Problem> {
@@ -89,6 +90,7 @@ pub async fn list_principals(
 pub async fn get_principal(
     State(state): State<ApiState>,
     Authenticated(caller): Authenticated,
+    _: NoQuery,
     PathId(id): PathId,
 ) -> Result<Response, Problem> {
     let principal = directory::read_principal(state.tenancy.store.as_ref(), &caller, PrincipalId(id)).await?;
@@ -104,6 +106,7 @@ pub async fn get_principal(
 pub async fn patch_principal(
     State(state): State<ApiState>,
     Authenticated(caller): Authenticated,
+    _: NoQuery,
     PathId(id): PathId,
     headers: WriteHeaders,
     body: JsonBody,
@@ -121,6 +124,7 @@ pub async fn patch_principal(
 pub async fn get_whoami(
     State(state): State<ApiState>,
     Authenticated(caller): Authenticated,
+    _: NoQuery,
 ) -> Result<Response, Problem> {
     let (tenant, principal) = directory::who_am_i(state.tenancy.store.as_ref(), &caller).await?;
     let body = WhoAmI {

@@ -10,7 +10,7 @@ use serde_json::Value;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-use super::extract::{Authenticated, JsonBody};
+use super::extract::{Authenticated, JsonBody, NoQuery};
 use super::form::Form;
 use super::problem::Problem;
 use super::state::ApiState;
@@ -135,6 +135,7 @@ pub struct SearchAnswer {
 pub async fn post_search(
     State(state): State<ApiState>,
     Authenticated(caller): Authenticated,
+    _: NoQuery,
     body: JsonBody,
 ) -> Result<Response, Problem> {
     let order = search_order(body.value).map_err(UseCaseError::Invalid)?;

@@ -7,7 +7,7 @@ use docket_domain::ids::TenantId;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::extract::{Authenticated, JsonBody, PathId, Query, WriteHeaders};
+use super::extract::{Authenticated, JsonBody, NoQuery, PathId, Query, WriteHeaders};
 use super::page::IdPage;
 use super::presenter::respond;
 use super::problem::Problem;
@@ -37,6 +37,7 @@ pub struct TenantPage {
 pub async fn post_tenant(
     State(state): State<ApiState>,
     Authenticated(caller): Authenticated,
+    _: NoQuery,
     headers: WriteHeaders,
     body: JsonBody,
 ) -> Result<Response, Problem> {
@@ -70,6 +71,7 @@ pub async fn list_tenants(
 pub async fn get_tenant(
     State(state): State<ApiState>,
     Authenticated(caller): Authenticated,
+    _: NoQuery,
     PathId(id): PathId,
 ) -> Result<Response, Problem> {
     let tenant = directory::read_tenant(state.tenancy.store.as_ref(), &caller, TenantId(id)).await?;
@@ -85,6 +87,7 @@ pub async fn get_tenant(
 pub async fn patch_tenant(
     State(state): State<ApiState>,
     Authenticated(caller): Authenticated,
+    _: NoQuery,
     PathId(id): PathId,
     headers: WriteHeaders,
     body: JsonBody,

@@ -11,7 +11,7 @@ use utoipa::ToSchema;
 
 use super::case_body::{CaseBody, command_schema, state_schema};
 use super::case_list::viewer;
-use super::extract::{Authenticated, JsonBody, PathId, Query, WriteHeaders};
+use super::extract::{Authenticated, JsonBody, NoQuery, PathId, Query, WriteHeaders};
 use super::form::Form;
 use super::presenter::{Created, HttpPresenter, respond};
 use super::problem::Problem;
@@ -36,12 +36,11 @@ pub async fn post_transition(
     State(state): State<ApiState>,
     Authenticated(caller): Authenticated,
     PathId(id): PathId,
-    mut query: Query,
+    query: Query,
     headers: WriteHeaders,
     body: JsonBody,
 ) -> Result<Response, Problem> {
-    let dry_run = query.flag("dry_run");
-    query.finish()?;
+    let dry_run = only_dry_run(query)?;
     let parsed = match parse_transition(body.value) {
         Ok(parsed) => Ok(with_stored_content(&state, &caller, parsed).await?),
         Err(mistakes) => Err(mistakes),
@@ -50,58 +49,76 @@ pub async fn post_transition(
     carry_out(&state, &write, Created::Nothing, parsed).await
 }
 
-/// Assign the case; the same as the command `assign`.
+/// Assign the case; the same as the command `assign`, `?dry_run=true` included.
 #[utoipa::path(put, path = "/v1/cases/{id}/assignment", tag = "cases", request_body = Object,
     params(("id" = Uuid, Path, description = "The case"),
+        ("dry_run" = Option<bool>, Query, description = "Judge only; needs no Idempotency-Key"),
         ("If-Match" = String, Header, description = "The ETag of the version you saw"),
-        ("Idempotency-Key" = String, Header, description = "Your name for this operation")),
+        ("Idempotency-Key" = Option<String>, Header, description = "Your name for this operation; required unless it is a dry run")),
     responses(
         (status = 200, description = "The case after the command", body = CaseBody<'static>, headers(("ETag" = String)))))]
 pub async fn put_assignment(
     State(state): State<ApiState>,
     Authenticated(caller): Authenticated,
     PathId(id): PathId,
+    query: Query,
     headers: WriteHeaders,
     body: JsonBody,
 ) -> Result<Response, Problem> {
-    let write = Write { caller: &caller, id, headers: &headers, canonical: &body.canonical, dry_run: false };
+    let dry_run = only_dry_run(query)?;
+    let write = Write { caller: &caller, id, headers: &headers, canonical: &body.canonical, dry_run };
     carry_out(&state, &write, Created::Nothing, Ok(members(Command::Assign, body.value))).await
 }
 
-/// Add a note; the same as the command `add_note`.
+/// Add a note; the same as the command `add_note`, `?dry_run=true` included.
 #[utoipa::path(post, path = "/v1/cases/{id}/notes", tag = "cases", request_body = Object,
     params(("id" = Uuid, Path, description = "The case"),
+        ("dry_run" = Option<bool>, Query, description = "Judge only; needs no Idempotency-Key"),
         ("If-Match" = String, Header, description = "The ETag of the version you saw"),
-        ("Idempotency-Key" = String, Header, description = "Your name for this operation")),
+        ("Idempotency-Key" = Option<String>, Header, description = "Your name for this operation; required unless it is a dry run")),
     responses(
+        (status = 200, description = "A dry run: the case as it would be", body = CaseBody<'static>, headers(("ETag" = String))),
         (status = 201, description = "The case with the note", body = CaseBody<'static>, headers(("ETag" = String), ("Location" = String)))))]
 pub async fn post_note(
     State(state): State<ApiState>,
     Authenticated(caller): Authenticated,
     PathId(id): PathId,
+    query: Query,
     headers: WriteHeaders,
     body: JsonBody,
 ) -> Result<Response, Problem> {
-    let write = Write { caller: &caller, id, headers: &headers, canonical: &body.canonical, dry_run: false };
+    let dry_run = only_dry_run(query)?;
+    let write = Write { caller: &caller, id, headers: &headers, canonical: &body.canonical, dry_run };
     carry_out(&state, &write, Created::OnCase("notes"), Ok(members(Command::AddNote, body.value))).await
 }
 
-/// Link the case to another; the same as the command `link`.
+/// Link the case to another; the same as the command `link`, `?dry_run=true` included.
 #[utoipa::path(post, path = "/v1/cases/{id}/links", tag = "cases", request_body = Object,
     params(("id" = Uuid, Path, description = "The case"),
+        ("dry_run" = Option<bool>, Query, description = "Judge only; needs no Idempotency-Key"),
         ("If-Match" = String, Header, description = "The ETag of the version you saw"),
-        ("Idempotency-Key" = String, Header, description = "Your name for this operation")),
+        ("Idempotency-Key" = Option<String>, Header, description = "Your name for this operation; required unless it is a dry run")),
     responses(
+        (status = 200, description = "A dry run: the case as it would be", body = CaseBody<'static>, headers(("ETag" = String))),
         (status = 201, description = "The case with the link", body = CaseBody<'static>, headers(("ETag" = String), ("Location" = String)))))]
 pub async fn post_link(
     State(state): State<ApiState>,
     Authenticated(caller): Authenticated,
     PathId(id): PathId,
+    query: Query,
     headers: WriteHeaders,
     body: JsonBody,
 ) -> Result<Response, Problem> {
-    let write = Write { caller: &caller, id, headers: &headers, canonical: &body.canonical, dry_run: false };
+    let dry_run = only_dry_run(query)?;
+    let write = Write { caller: &caller, id, headers: &headers, canonical: &body.canonical, dry_run };
     carry_out(&state, &write, Created::OnCase("links"), Ok(members(Command::Link, body.value))).await
+}
+
+/// Whether to judge only: the one parameter of a command.
+fn only_dry_run(mut query: Query) -> Result<bool, UseCaseError> {
+    let dry_run = query.flag("dry_run");
+    query.finish()?;
+    Ok(dry_run)
 }
 
 /// A command as it came in.
@@ -127,6 +144,8 @@ pub async fn carry_out(
     parsed: Result<TransitionCommand, Vec<Invalid>>,
 ) -> Result<Response, Problem> {
     let claim = write.headers.claim(write.canonical);
+    // What is only judged creates nothing to point to.
+    let created = if write.dry_run { Created::Nothing } else { created };
     let presenter = HttpPresenter::new(state, &write.caller.request_id, created);
     let action = parsed.as_ref().map_or_else(|_| "case.transition".to_owned(), |parsed| action_name(parsed.command));
     let request = ChangeRequest {
@@ -210,6 +229,7 @@ pub struct ActionsBody {
 pub async fn get_actions(
     State(state): State<ApiState>,
     Authenticated(caller): Authenticated,
+    _: NoQuery,
     PathId(id): PathId,
 ) -> Result<Json<ActionsBody>, Problem> {
     let (stored, verdicts) = available_actions(state.cases.as_ref(), &state.writing, &caller, CaseId(id)).await?;

@@ -9,7 +9,7 @@ use time::OffsetDateTime;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-use super::extract::{Authenticated, JsonBody, PathId, Query, WriteHeaders};
+use super::extract::{Authenticated, JsonBody, NoQuery, PathId, Query, WriteHeaders};
 use super::page::IdPage;
 use super::presenter::respond;
 use super::problem::Problem;
@@ -95,6 +95,7 @@ pub struct ReplayReport {
 pub async fn post_webhook(
     State(state): State<ApiState>,
     Authenticated(caller): Authenticated,
+    _: NoQuery,
     headers: WriteHeaders,
     body: JsonBody,
 ) -> Result<Response, Problem> {
@@ -129,6 +130,7 @@ pub async fn list_webhooks(
 pub async fn get_webhook(
     State(state): State<ApiState>,
     Authenticated(caller): Authenticated,
+    _: NoQuery,
     PathId(id): PathId,
 ) -> Result<Response, Problem> {
     let endpoint = state.deliveries.endpoint(&caller, EndpointId(id)).await?;
@@ -144,6 +146,7 @@ pub async fn get_webhook(
 pub async fn patch_webhook(
     State(state): State<ApiState>,
     Authenticated(caller): Authenticated,
+    _: NoQuery,
     PathId(id): PathId,
     headers: WriteHeaders,
     body: JsonBody,
@@ -162,6 +165,7 @@ pub async fn patch_webhook(
 pub async fn delete_webhook(
     State(state): State<ApiState>,
     Authenticated(caller): Authenticated,
+    _: NoQuery,
     PathId(id): PathId,
     headers: WriteHeaders,
 ) -> Result<Response, Problem> {
@@ -179,6 +183,7 @@ pub async fn delete_webhook(
 pub async fn post_secret_rotation(
     State(state): State<ApiState>,
     Authenticated(caller): Authenticated,
+    _: NoQuery,
     PathId(id): PathId,
     headers: WriteHeaders,
     body: JsonBody,
@@ -197,6 +202,7 @@ pub async fn post_secret_rotation(
 pub async fn post_replay(
     State(state): State<ApiState>,
     Authenticated(caller): Authenticated,
+    _: NoQuery,
     PathId(id): PathId,
     headers: WriteHeaders,
     body: JsonBody,
@@ -214,6 +220,7 @@ pub async fn post_replay(
 pub async fn post_test(
     State(state): State<ApiState>,
     Authenticated(caller): Authenticated,
+    _: NoQuery,
     PathId(id): PathId,
 ) -> Result<Response, Problem> {
     Ok(Json(state.deliveries.test(&caller, EndpointId(id)).await?).into_response())
