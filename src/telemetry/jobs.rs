@@ -24,7 +24,7 @@ pub const JOBS_FENCED: &str = "docket_jobs_fenced_total";
 pub const LEASES_LOST: &str = "docket_job_leases_lost_total";
 /// Jobs taken back from workers that stopped answering.
 pub const JOBS_REAPED: &str = "docket_jobs_reaped_total";
-/// Jobs handed back by this process when it stopped.
+/// Jobs handed back by this process when it stopped, or because the answer of a claim was lost.
 pub const JOBS_HANDED_BACK: &str = "docket_jobs_handed_back_total";
 
 /// Every metric of the queue.
@@ -51,5 +51,11 @@ pub const METRICS: &[Metric] = &[
     ),
     metric(LEASES_LOST, Kind::Counter, Unit::Count, "Times that this process lost its lease and began anew.", &[]),
     metric(JOBS_REAPED, Kind::Counter, Unit::Count, "Jobs taken back from workers that stopped answering.", &[]),
-    metric(JOBS_HANDED_BACK, Kind::Counter, Unit::Count, "Jobs handed back when this process stopped.", &[]),
+    metric(
+        JOBS_HANDED_BACK,
+        Kind::Counter,
+        Unit::Count,
+        "Jobs handed back when this process stopped, or because the answer of a claim was lost.",
+        &[],
+    ),
 ];

@@ -6,6 +6,7 @@ mod support;
 
 mod bench;
 mod case_effects;
+mod faulty_store;
 mod maintenance;
 mod model;
 mod queue_contract;

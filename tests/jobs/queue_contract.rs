@@ -154,6 +154,77 @@ async fn ends_are_kept_as_they_were_told() {
 }
 
 #[tokio::test]
+async fn a_job_may_be_put_off_by_any_length_of_time() {
+    let bench = Bench::new().await;
+    for _ in 0..2 {
+        bench.enqueue(bench.job("probe")).await;
+    }
+    let worker = bench.worker().await;
+    let leases: Vec<JobLease> = bench.claim(worker, "probe", 2).await.iter().map(|job| job.lease).collect();
+    let (delay, error) = (Duration::from_secs(u64::MAX), "absurd".to_owned());
+    let settled = [
+        (leases[0], Settlement::Retry { delay, error: error.clone() }),
+        (leases[1], Settlement::Postponed { delay, error }),
+    ];
+    assert_eq!(bench.queue.settle(&settled).await.unwrap(), 2);
+    for lease in leases {
+        let run_at = bench.store.get(bench.tenant, lease.job_id).await.unwrap().unwrap().run_at.unwrap();
+        let days = (run_at - OffsetDateTime::now_utc()).whole_days();
+        assert!((364..=366).contains(&days), "{days} days");
+    }
+}
+
+#[tokio::test]
+async fn a_job_ends_although_somebody_asks_for_its_end_at_that_moment() {
+    let bench = Bench::new().await;
+    for _ in 0..3 {
+        bench.enqueue(bench.job("probe")).await;
+    }
+    let worker = bench.worker().await;
+    let leases: Vec<JobLease> = bench.claim(worker, "probe", 3).await.iter().map(|job| job.lease).collect();
+    let owner = bench.owner().await;
+    let mut asking = owner.begin().await.unwrap();
+    sqlx::query("UPDATE docket.jobs SET cancel_requested = true WHERE id = $1")
+        .bind(leases[1].job_id.0)
+        .execute(&mut *asking)
+        .await
+        .unwrap();
+    let completing = bench.queue.complete(&leases);
+    let committing = async {
+        // The end waits for the row that the other one changes.
+        let waits = "SELECT EXISTS (SELECT FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock')";
+        while !sqlx::query_scalar::<_, bool>(waits).fetch_one(&owner).await.unwrap() {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        asking.commit().await.unwrap();
+    };
+    let (ended, ()) = tokio::join!(completing, committing);
+    assert_eq!(ended.unwrap(), 3);
+    for lease in leases {
+        assert_eq!(bench.state(lease.job_id).await, None);
+    }
+}
+
+#[tokio::test]
+async fn what_a_worker_holds_without_knowing_goes_back_with_nothing_counted() {
+    let bench = Bench::new().await;
+    for _ in 0..4 {
+        bench.enqueue(bench.job("probe")).await;
+    }
+    let (worker, other) = (bench.worker().await, bench.worker().await);
+    let held: Vec<JobLease> = bench.claim(worker, "probe", 3).await.iter().map(|job| job.lease).collect();
+    let foreign = bench.claim(other, "probe", 1).await.remove(0).lease;
+    let outdated = JobLease { token: held[1].token - 1, ..held[1] };
+    assert_eq!(bench.queue.release_unknown(worker, &[held[0], outdated]).await.unwrap(), 2);
+    assert_eq!(bench.queue.complete(&[held[0], foreign]).await.unwrap(), 2, "what is known and another's stay");
+    let again = bench.claim(other, "probe", 4).await;
+    assert_eq!(again.iter().map(|job| job.attempt).collect::<Vec<_>>(), [1, 1]);
+    assert_eq!(bench.queue.complete(&[held[1], held[2]]).await.unwrap(), 0, "the old leases are over");
+    let given_up = WorkerId(Uuid::now_v7());
+    assert!(matches!(bench.queue.release_unknown(given_up, &[]).await, Err(QueueError::LeaseLost)));
+}
+
+#[tokio::test]
 async fn a_unique_key_keeps_a_second_job_away_until_the_first_has_ended() {
     let bench = Bench::new().await;
     let unique = || NewJob { unique_key: Some("nightly".into()), ..bench.job("probe") };

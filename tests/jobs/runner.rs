@@ -92,8 +92,12 @@ impl Running {
 }
 
 pub fn start(bench: &Bench, handlers: Vec<Arc<dyn JobHandler>>, lease: Duration) -> Running {
+    start_on(Arc::new(PgJobQueue::new(bench.pool.clone())), handlers, lease)
+}
+
+pub fn start_on(queue: Arc<dyn JobQueue>, handlers: Vec<Arc<dyn JobHandler>>, lease: Duration) -> Running {
     let runner = JobRunner(Tools {
-        queue: Arc::new(PgJobQueue::new(bench.pool.clone())),
+        queue,
         registry: Registry::new(handlers).unwrap(),
         ids: Arc::new(SystemClock::new()),
         randomness: Arc::new(SystemRandomness),

@@ -14,16 +14,20 @@ use uuid::Uuid;
 
 use super::error::store_error;
 use super::job_hint::CHANNEL;
+use super::patience::Patience;
 use super::pool::beside;
 use crate::application::ports::StoreError;
 use crate::application::ports::job_queue::{ClaimSlot, ClaimedJob, Depth, JobQueue, QueueError, Settlement, Tick};
 
 /// The SQLSTATE by which the functions say that a worker was given up.
 const GIVEN_UP: &str = "DK010";
+/// The longest that a job is put off: what a caller asks for may be any number, and an instant may not.
+const LONGEST_DELAY: Duration = Duration::from_hours(366 * 24);
 
 /// [`JobQueue`] on PostgreSQL.
 pub struct PgJobQueue {
     pub(super) pool: PgPool,
+    patience: Patience,
     /// The connection that listens for hints, opened when somebody waits for one.
     listener: Mutex<Option<PgListener>>,
 }
@@ -31,7 +35,7 @@ pub struct PgJobQueue {
 impl PgJobQueue {
     /// A queue on a pool of [`super::connect`].
     pub fn new(pool: PgPool) -> Self {
-        Self { pool, listener: Mutex::new(None) }
+        Self { patience: Patience::of(&pool), pool, listener: Mutex::new(None) }
     }
 }
 
@@ -39,7 +43,7 @@ impl PgJobQueue {
 impl JobQueue for PgJobQueue {
     async fn register(&self, worker: WorkerId, name: &str, terms: LeaseTerms) -> Result<(), StoreError> {
         let done = sqlx::query!("SELECT docket.register_worker($1, $2, $3)", worker.0, name, interval(terms.length)?);
-        done.execute(&self.pool).await.map_err(store_error)?;
+        self.patience.wait(done.execute(&self.pool)).await.map_err(store_error)?;
         Ok(())
     }
 
@@ -52,7 +56,7 @@ impl JobQueue for PgJobQueue {
         let wanted: Vec<i32> = slots.iter().map(|slot| i32::try_from(slot.wanted).unwrap_or(i32::MAX)).collect();
         let from_at: Vec<OffsetDateTime> = slots.iter().flat_map(|slot| slot.from.map(|position| position.0)).collect();
         let from_id: Vec<Uuid> = slots.iter().flat_map(|slot| slot.from.map(|position| position.1)).collect();
-        let rows = sqlx::query!(
+        let claimed = sqlx::query!(
             r#"SELECT tenant_id AS "tenant_id!", id AS "id!", kind AS "kind!", payload AS "payload!", lane AS "lane!",
                       run_at AS "run_at!", attempt AS "attempt!", lease_token AS "lease_token!",
                       requested_by AS "requested_by!", traceparent, waited_ms AS "waited_ms!"
@@ -62,10 +66,8 @@ impl JobQueue for PgJobQueue {
             &wanted,
             &from_at,
             &from_id
-        )
-        .fetch_all(&self.pool)
-        .await
-        .map_err(queue_error)?;
+        );
+        let rows = self.patience.wait(claimed.fetch_all(&self.pool)).await.map_err(queue_error)?;
         let jobs = rows.into_iter().map(|row| ClaimedJob {
             lease: JobLease { tenant_id: TenantId(row.tenant_id), job_id: JobId(row.id), token: row.lease_token },
             kind: row.kind,
@@ -84,7 +86,7 @@ impl JobQueue for PgJobQueue {
         let (tenants, ids, tokens) = columns(jobs.iter());
         let ended =
             sqlx::query_scalar!(r#"SELECT docket.complete_jobs($1, $2, $3) AS "ended!""#, &tenants, &ids, &tokens);
-        ended.fetch_one(&self.pool).await.map(unsigned).map_err(store_error)
+        self.patience.wait(ended.fetch_one(&self.pool)).await.map(unsigned).map_err(store_error)
     }
 
     async fn settle(&self, jobs: &[(JobLease, Settlement)]) -> Result<u64, StoreError> {
@@ -100,7 +102,7 @@ impl JobQueue for PgJobQueue {
             let (verdict, delay, error, result) = match settlement {
                 Settlement::Succeeded(result) => ("succeeded", 0, None, result.as_ref().map(ToString::to_string)),
                 Settlement::Retry { delay, error } | Settlement::Postponed { delay, error } => {
-                    ("retry", i64::try_from(delay.as_millis()).unwrap_or(i64::MAX), Some(error.clone()), None)
+                    ("retry", put_off(*delay), Some(error.clone()), None)
                 }
                 Settlement::Dead { error } => ("dead", 0, Some(error.clone()), None),
                 Settlement::Cancelled => ("cancelled", 0, None, None),
@@ -120,7 +122,7 @@ impl JobQueue for PgJobQueue {
             &errors as &[Option<String>],
             &results as &[Option<String>]
         );
-        settled.fetch_one(&self.pool).await.map(unsigned).map_err(store_error)
+        self.patience.wait(settled.fetch_one(&self.pool)).await.map(unsigned).map_err(store_error)
     }
 
     async fn heartbeat(&self, worker: WorkerId, terms: LeaseTerms) -> Result<Vec<JobLease>, QueueError> {
@@ -128,27 +130,32 @@ impl JobQueue for PgJobQueue {
         if let Some(renewed) = super::job_faults::heartbeat(&self.pool, worker, terms).await {
             return renewed;
         }
-        let rows = sqlx::query!(
+        let renewed = sqlx::query!(
             r#"SELECT tenant_id AS "tenant_id!", id AS "id!", lease_token AS "token!"
                FROM docket.heartbeat_worker($1, $2)"#,
             worker.0,
             interval(terms.length)?
-        )
-        .fetch_all(&self.pool)
-        .await
-        .map_err(queue_error)?;
+        );
+        let rows = self.patience.wait(renewed.fetch_all(&self.pool)).await.map_err(queue_error)?;
         let lease = |tenant_id, id, token| JobLease { tenant_id: TenantId(tenant_id), job_id: JobId(id), token };
         Ok(rows.into_iter().map(|row| lease(row.tenant_id, row.id, row.token)).collect())
     }
 
     async fn reap(&self) -> Result<u64, StoreError> {
         let jobs = sqlx::query_scalar!(r#"SELECT docket.reap_workers() AS "jobs!""#);
-        jobs.fetch_one(&self.pool).await.map(unsigned).map_err(store_error)
+        self.patience.wait(jobs.fetch_one(&self.pool)).await.map(unsigned).map_err(store_error)
     }
 
     async fn retire(&self, worker: WorkerId) -> Result<u64, StoreError> {
         let jobs = sqlx::query_scalar!(r#"SELECT docket.retire_worker($1) AS "jobs!""#, worker.0);
-        jobs.fetch_one(&self.pool).await.map(unsigned).map_err(store_error)
+        self.patience.wait(jobs.fetch_one(&self.pool)).await.map(unsigned).map_err(store_error)
+    }
+
+    async fn release_unknown(&self, worker: WorkerId, known: &[JobLease]) -> Result<u64, QueueError> {
+        let (_, ids, tokens) = columns(known.iter());
+        let jobs =
+            sqlx::query_scalar!(r#"SELECT docket.release_unknown($1, $2, $3) AS "jobs!""#, worker.0, &ids, &tokens);
+        self.patience.wait(jobs.fetch_one(&self.pool)).await.map(unsigned).map_err(queue_error)
     }
 
     async fn progress(&self, job: JobLease, percent: u8) -> Result<bool, StoreError> {
@@ -164,20 +171,18 @@ impl JobQueue for PgJobQueue {
             job.token,
             i16::from(percent.min(100))
         );
-        let moved = moved.execute(&self.pool).await.map_err(store_error)?;
+        let moved = self.patience.wait(moved.execute(&self.pool)).await.map_err(store_error)?;
         Ok(moved.rows_affected() == 1)
     }
 
     async fn depths(&self, kinds: &[&str], cap: u32) -> Result<Vec<Depth>, StoreError> {
         let kinds: Vec<String> = kinds.iter().map(|kind| (*kind).to_owned()).collect();
-        let rows = sqlx::query!(
+        let counted = sqlx::query!(
             r#"SELECT kind AS "kind!", waiting AS "waiting!", oldest_ms, dead AS "dead!" FROM docket.job_depths($1, $2)"#,
             &kinds,
             i32::try_from(cap).unwrap_or(i32::MAX)
-        )
-        .fetch_all(&self.pool)
-        .await
-        .map_err(store_error)?;
+        );
+        let rows = self.patience.wait(counted.fetch_all(&self.pool)).await.map_err(store_error)?;
         let depth = |kind, waiting, oldest_ms: Option<i64>, dead| Depth {
             kind,
             waiting: unsigned(waiting),
@@ -189,7 +194,7 @@ impl JobQueue for PgJobQueue {
 
     async fn now(&self) -> Result<OffsetDateTime, StoreError> {
         let now = sqlx::query_scalar!(r#"SELECT clock_timestamp() AS "now!""#);
-        now.fetch_one(&self.pool).await.map_err(store_error)
+        self.patience.wait(now.fetch_one(&self.pool)).await.map_err(store_error)
     }
 
     async fn last_tick(&self, schedule: &str) -> Result<OffsetDateTime, StoreError> {
@@ -200,19 +205,17 @@ impl JobQueue for PgJobQueue {
             platform,
             schedule
         );
-        if let Some(tick) = known.fetch_optional(&self.pool).await.map_err(store_error)? {
+        if let Some(tick) = self.patience.wait(known.fetch_optional(&self.pool)).await.map_err(store_error)? {
             return Ok(tick);
         }
-        sqlx::query!(
+        let begun = sqlx::query!(
             "WITH context AS MATERIALIZED (SELECT set_config('docket.tenant', $1, true) IS NOT NULL AS ready)
              INSERT INTO docket.job_schedules (name, last_tick) SELECT $2, clock_timestamp() FROM context WHERE ready
              ON CONFLICT DO NOTHING",
             platform,
             schedule
-        )
-        .execute(&self.pool)
-        .await
-        .map_err(store_error)?;
+        );
+        self.patience.wait(begun.execute(&self.pool)).await.map_err(store_error)?;
         self.now().await
     }
 
@@ -227,7 +230,7 @@ impl JobQueue for PgJobQueue {
             &tenants,
             &ids
         );
-        jobs.fetch_one(&self.pool).await.map(unsigned).map_err(store_error)
+        self.patience.wait(jobs.fetch_one(&self.pool)).await.map(unsigned).map_err(store_error)
     }
 
     async fn tenants(&self) -> Result<Vec<TenantId>, StoreError> {
@@ -236,7 +239,8 @@ impl JobQueue for PgJobQueue {
              SELECT id FROM docket.tenants WHERE (SELECT ready FROM context) AND NOT suspended AND id <> $1::text::uuid",
             TenantId::PLATFORM.to_string()
         );
-        Ok(rows.fetch_all(&self.pool).await.map_err(store_error)?.into_iter().map(TenantId).collect())
+        let rows = self.patience.wait(rows.fetch_all(&self.pool)).await.map_err(store_error)?;
+        Ok(rows.into_iter().map(TenantId).collect())
     }
 
     async fn hint(&self) -> bool {
@@ -265,7 +269,7 @@ impl PgJobQueue {
         let (mut delays, mut errors) = (Vec::new(), Vec::new());
         for (_, settlement) in jobs {
             if let Settlement::Postponed { delay, error } = settlement {
-                delays.push(i64::try_from(delay.as_millis()).unwrap_or(i64::MAX));
+                delays.push(put_off(*delay));
                 errors.push(error.clone());
             }
         }
@@ -277,7 +281,7 @@ impl PgJobQueue {
             &delays,
             &errors
         );
-        postponed.fetch_one(&self.pool).await.map(unsigned).map_err(store_error)
+        self.patience.wait(postponed.fetch_one(&self.pool)).await.map(unsigned).map_err(store_error)
     }
 }
 
@@ -290,6 +294,11 @@ fn columns<'a>(jobs: impl Iterator<Item = &'a JobLease>) -> (Vec<Uuid>, Vec<Uuid
         columns.2.push(lease.token);
     }
     columns
+}
+
+/// A delay in milliseconds, such as the database can add to its clock.
+fn put_off(delay: Duration) -> i64 {
+    i64::try_from(delay.min(LONGEST_DELAY).as_millis()).unwrap_or(i64::MAX)
 }
 
 fn interval(length: Duration) -> Result<PgInterval, StoreError> {

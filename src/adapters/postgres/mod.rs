@@ -45,6 +45,7 @@ pub mod keyword_feed;
 pub mod lane;
 pub mod open;
 pub mod passage_index;
+mod patience;
 pub mod pool;
 mod register_entries;
 mod relay_cursors;

@@ -31,6 +31,8 @@ const ANSWERS_SEEN: u32 = 50;
 const WRITES: u32 = 5;
 /// The shortest time that a register which is down is left alone.
 const LEAVE_ALONE: Duration = Duration::from_secs(1);
+/// The longest, whatever the register asks for: it may be back long before.
+const AT_MOST: Duration = Duration::from_hours(1);
 
 /// Asks about the respondent of the case in the payload.
 pub struct EnrichCase {
@@ -118,7 +120,7 @@ impl EnrichCase {
         let (reason, down) = (error.to_string(), self.register.is_down());
         match error {
             RegisterError::Unavailable { retry_after: Some(after), .. } => {
-                JobError::Postponed { reason, after: (*after).max(LEAVE_ALONE) }
+                JobError::Postponed { reason, after: (*after).clamp(LEAVE_ALONE, AT_MOST) }
             }
             RegisterError::Unavailable { .. } | RegisterError::Garbage(_) if down => {
                 JobError::Postponed { reason, after: LEAVE_ALONE }

@@ -138,6 +138,9 @@ pub trait JobQueue: Send + Sync + 'static {
     async fn reap(&self) -> Result<u64, StoreError>;
     /// Hands back everything the worker holds and forgets the worker; how many jobs that were.
     async fn retire(&self, worker: WorkerId) -> Result<u64, StoreError>;
+    /// Hands back what the worker holds beside the jobs it knows of, as [`JobQueue::retire`] does with everything; how many
+    /// jobs that were. For a worker that did not hear the answer of a claim, which may have taken jobs nevertheless.
+    async fn release_unknown(&self, worker: WorkerId, known: &[JobLease]) -> Result<u64, QueueError>;
     /// Shows how far a job is, in percent; false when it is not the caller's any more. May be lost in a crash.
     async fn progress(&self, job: JobLease, percent: u8) -> Result<bool, StoreError>;
     /// What waits of these kinds, counting up to `cap` of each.

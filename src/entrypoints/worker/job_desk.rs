@@ -113,8 +113,12 @@ impl Desk {
             *brought.entry(place).or_default() += 1;
             desk.held += 1;
             let (lease, cancelled) = (job.lease, CancellationToken::new());
-            self.held.insert(lease.job_id, Held { desk: place, lease, cancelled, cancel_requested: false });
+            let held = Held { desk: place, lease, cancelled, cancel_requested: false };
             desk.waiting.push_back(job);
+            // Its end under the lease before is written, and we are about to hear of it.
+            if let Some(before) = self.held.insert(lease.job_id, held) {
+                self.kinds[before.desk].held -= 1;
+            }
         }
         for slot in slots {
             if let Some(place) = self.places.get(slot.kind).copied() {
@@ -150,11 +154,18 @@ impl Desk {
         self.held.get(&lease.job_id).is_some_and(|held| held.cancel_requested)
     }
 
-    /// The database knows: the job is out of our hands.
+    /// The database knows: the job is out of our hands. A job that we have under another lease by now stays.
     pub fn release(&mut self, lease: JobLease) {
-        if let Some(held) = self.held.remove(&lease.job_id) {
+        if self.held.get(&lease.job_id).is_some_and(|held| held.lease == lease)
+            && let Some(held) = self.held.remove(&lease.job_id)
+        {
             self.kinds[held.desk].held -= 1;
         }
+    }
+
+    /// Everything in hand.
+    pub fn leases(&self) -> Vec<JobLease> {
+        self.held.values().map(|held| held.lease).collect()
     }
 
     /// Somebody wants these ended; those that were not begun are given to the caller to be ended now.
@@ -213,6 +224,7 @@ mod tests {
 
     use async_trait::async_trait;
     use docket_domain::ids::{PrincipalId, TenantId};
+    use docket_domain::job::low_water::BEGINNING;
     use serde_json::Value;
     use time::OffsetDateTime;
     use uuid::Uuid;
@@ -331,5 +343,23 @@ mod tests {
         assert_eq!((desk.held.len(), desk.kinds[0].held), (held - 2, held - 2), "released once each");
         desk.drop_waiting();
         assert_eq!((desk.held.len(), desk.has_unbegun()), (0, false));
+    }
+
+    #[test]
+    fn the_end_of_an_older_lease_does_not_release_the_job() {
+        let mut desk = desk(&[("slow", 1)]);
+        claim(&mut desk);
+        let (_, lease) = begin_all(&mut desk)[0];
+        let held = desk.held.len();
+        let again = JobLease { token: lease.token + 1, ..lease };
+        let slot = ClaimSlot { kind: "slow", wanted: 1, from: [BEGINNING; LANES] };
+        let mut job = brought(std::slice::from_ref(&slot)).remove(0);
+        job.lease = again;
+        desk.take(&[slot], vec![job], &mut LowWater::default());
+        desk.release(lease);
+        assert_eq!((desk.held.len(), desk.kinds[0].held), (held, held), "the job is ours again");
+        assert!(desk.leases().contains(&again) && !desk.leases().contains(&lease));
+        desk.release(again);
+        assert_eq!((desk.held.len(), desk.kinds[0].held), (held - 1, held - 1));
     }
 }

@@ -16,13 +16,13 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::job_desk::{Desk, Start};
+use super::job_ends::{BATCH, Ends};
 use super::job_runner::Tools;
 use crate::application::jobs::run_job::{Ended, run_job};
+use crate::application::ports::StoreError;
 use crate::application::ports::job_queue::{ClaimSlot, ClaimedJob, QueueError, Settlement};
-use crate::telemetry::jobs::{JOB_ATTEMPTS, JOB_DURATION, JOB_WAIT, JOBS_FENCED};
+use crate::telemetry::jobs::{JOB_ATTEMPTS, JOB_DURATION, JOB_WAIT, JOBS_HANDED_BACK};
 
-/// Ends that go to the database at once.
-const BATCH: usize = 2_000;
 /// Batches on their way at once: while one waits for the disk, the next is written.
 const WRITERS: usize = 3;
 /// Ends that are worth a commit at once.
@@ -36,33 +36,6 @@ const PAUSE: Duration = Duration::from_millis(500);
 #[derive(Debug)]
 pub struct LeaseLost;
 
-/// Ends of jobs on their way to the database.
-#[derive(Debug, Default)]
-struct Ends {
-    complete: Vec<JobLease>,
-    settle: Vec<(JobLease, Settlement)>,
-}
-
-impl Ends {
-    fn is_empty(&self) -> bool {
-        self.complete.is_empty() && self.settle.is_empty()
-    }
-
-    fn len(&self) -> usize {
-        self.complete.len() + self.settle.len()
-    }
-
-    fn take_batch(&mut self) -> Self {
-        let complete = self.complete.drain(..self.complete.len().min(BATCH)).collect();
-        Self { complete, settle: self.settle.drain(..self.settle.len().min(BATCH)).collect() }
-    }
-
-    fn give_back(&mut self, mut batch: Self) {
-        self.complete.append(&mut batch.complete);
-        self.settle.append(&mut batch.settle);
-    }
-}
-
 /// What the tasks report.
 enum Report {
     Claimed {
@@ -71,6 +44,8 @@ enum Report {
         took: Duration,
         result: Result<Vec<ClaimedJob>, QueueError>,
     },
+    /// What was held without our knowledge is not held any more: how many jobs.
+    Released(Result<u64, QueueError>),
     Ended {
         desk: usize,
         lease: JobLease,
@@ -97,6 +72,8 @@ pub struct Session {
     reports: (mpsc::Sender<Report>, mpsc::Receiver<Report>),
     ends: Ends,
     claiming: bool,
+    /// A claim failed, and nobody knows whether it took jobs.
+    unsure: bool,
     /// Batches of ends on their way.
     writing: usize,
     /// Since when the oldest end waits to be written.
@@ -124,6 +101,7 @@ impl Session {
             began: now,
             ends: Ends::default(),
             claiming: false,
+            unsure: false,
             writing: 0,
             ends_since: now,
             look: true,
@@ -204,10 +182,17 @@ impl Session {
                     }
                     Err(QueueError::LeaseLost) => return Err(LeaseLost),
                     Err(QueueError::Store(error)) => {
-                        let cause = std::error::Error::source(&error).map(ToString::to_string);
-                        tracing::warn!(cause, "cannot claim jobs");
-                        (self.look, self.claim_after) = (true, Instant::now() + PAUSE);
+                        self.unsure = true;
+                        self.claim_later(&error);
                     }
+                }
+            }
+            Report::Released(result) => {
+                self.claiming = false;
+                match result {
+                    Ok(jobs) => self.released(jobs),
+                    Err(QueueError::LeaseLost) => return Err(LeaseLost),
+                    Err(QueueError::Store(error)) => self.claim_later(&error),
                 }
             }
             Report::Ended { desk, lease, waited, took, ended } => self.end(desk, lease, waited, took, ended),
@@ -229,6 +214,20 @@ impl Session {
             Report::LeaseLost => return Err(LeaseLost),
         }
         Ok(())
+    }
+
+    fn claim_later(&mut self, error: &StoreError) {
+        let cause = std::error::Error::source(error).map(ToString::to_string);
+        tracing::warn!(cause, "cannot claim jobs");
+        (self.look, self.claim_after) = (true, Instant::now() + PAUSE);
+    }
+
+    fn released(&mut self, jobs: u64) {
+        (self.unsure, self.look) = (false, true);
+        if jobs > 0 {
+            tracing::warn!(jobs, "handed back what a claim took whose answer was lost");
+            metrics::counter!(JOBS_HANDED_BACK).increment(jobs);
+        }
     }
 
     fn end(&mut self, desk: usize, lease: JobLease, waited: Duration, took: Duration, ended: Ended) {
@@ -267,13 +266,21 @@ impl Session {
         if self.claiming || Instant::now() < self.claim_after {
             return;
         }
+        let (reports, queue, worker) = (self.reports.0.clone(), self.tools.queue.clone(), self.worker);
+        if self.unsure {
+            self.claiming = true;
+            let known = self.desk.leases();
+            self.tasks.spawn(async move {
+                let _ = reports.send(Report::Released(queue.release_unknown(worker, &known).await)).await;
+            });
+            return;
+        }
         let scan = self.marks.scan(self.began.elapsed());
         let slots = self.desk.slots(self.look, &self.marks, scan);
         if slots.is_empty() {
             return;
         }
         (self.claiming, self.look) = (true, false);
-        let (reports, queue, worker) = (self.reports.0.clone(), self.tools.queue.clone(), self.worker);
         self.tasks.spawn(async move {
             let began = Instant::now();
             let result = queue.claim(worker, &slots).await;
@@ -292,19 +299,7 @@ impl Session {
         let mut batch = self.ends.take_batch();
         let (reports, queue) = (self.reports.0.clone(), self.tools.queue.clone());
         self.tasks.spawn(async move {
-            let mut written = Vec::new();
-            if !batch.complete.is_empty()
-                && let Some(count) = ok(queue.complete(&batch.complete).await)
-            {
-                note_fenced(batch.complete.len(), count);
-                written.append(&mut batch.complete);
-            }
-            if !batch.settle.is_empty()
-                && let Some(count) = ok(queue.settle(&batch.settle).await)
-            {
-                note_fenced(batch.settle.len(), count);
-                written.extend(batch.settle.drain(..).map(|(lease, _)| lease));
-            }
+            let written = batch.write(&queue).await;
             let _ = reports.send(Report::Written { written, failed: batch }).await;
         });
     }
@@ -353,22 +348,5 @@ impl Session {
                 hint.notify_one();
             }
         });
-    }
-}
-
-fn ok(result: Result<u64, crate::application::ports::StoreError>) -> Option<u64> {
-    result
-        .inspect_err(|error| {
-            let cause = std::error::Error::source(error).map(ToString::to_string);
-            tracing::warn!(cause, "cannot write the ends of jobs; will try again");
-        })
-        .ok()
-}
-
-fn note_fenced(sent: usize, written: u64) {
-    let fenced = (sent as u64).saturating_sub(written);
-    if fenced > 0 {
-        tracing::warn!(fenced, "jobs ended that were another worker's by then");
-        metrics::counter!(JOBS_FENCED).increment(fenced);
     }
 }

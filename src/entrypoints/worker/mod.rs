@@ -5,6 +5,7 @@
 
 mod health;
 mod job_desk;
+mod job_ends;
 mod job_runner;
 mod job_session;
 mod job_upkeep;
