@@ -119,6 +119,7 @@ impl Stage {
         let settings = RelaySettings {
             poll: Duration::from_secs(1),
             lease: Duration::from_secs(30),
+            send_within: Duration::from_secs(10),
             concurrency: 64,
             per_destination: 8,
             finish_within: Duration::from_secs(6),

@@ -49,6 +49,7 @@ impl Parts {
         let settings = RelaySettings {
             poll: Duration::from_millis(section.poll_interval_ms),
             lease: Duration::from_secs(section.lease_seconds),
+            send_within: Duration::from_millis(config.webhooks.timeout_ms),
             concurrency: section.concurrency,
             per_destination: section.per_destination,
             finish_within: super::worker::finish_within(config),

@@ -250,6 +250,12 @@ fn contradictions(config: &Config) -> Vec<Invalid> {
         config.storage.max_evidence_bytes.to_string(),
         "at most server.max_upload_bytes",
     );
+    must(
+        config.relay.lease_seconds * 1_000 >= config.webhooks.timeout_ms + 1_000,
+        "relay.lease_seconds",
+        config.relay.lease_seconds.to_string(),
+        "at least a second more than webhooks.timeout_ms",
+    );
     let required = [("issuer", &oidc.issuer), ("audience", &oidc.audience)];
     for (name, value) in required {
         let key = format!("security.oidc.{name}");
@@ -372,6 +378,16 @@ mod tests {
     fn settings_that_contradict_each_other_are_refused() {
         let found = mistakes("[limits]\npage_size_default = 300\n[security.oidc]\nenabled = true", &[], &[]);
         assert_eq!(found.len(), 3, "{found:?}");
+    }
+
+    #[test]
+    fn a_claim_of_the_relay_outlasts_a_send() {
+        for (lease, timeout, fine) in [(2, 1_000, true), (16, 15_000, true), (15, 15_000, false), (60, 120_000, false)]
+        {
+            let toml = format!("[relay]\nlease_seconds = {lease}\n[webhooks]\ntimeout_ms = {timeout}");
+            let (_file, sources) = sources(&toml, &[], &[]);
+            assert_eq!(load(&sources).is_ok(), fine, "{lease} s, {timeout} ms");
+        }
     }
 
     #[test]

@@ -108,6 +108,7 @@ async fn no_event_is_missed_or_reordered_however_late_it_commits() {
     let rules = RelaySettings {
         poll: Duration::from_millis(5),
         lease: Duration::from_secs(10),
+        send_within: Duration::from_secs(1),
         concurrency: 8,
         per_destination: 8,
         finish_within: Duration::from_secs(6),

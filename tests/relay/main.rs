@@ -4,6 +4,7 @@
 #[path = "../support/mod.rs"]
 mod database_support;
 mod lanes;
+mod leases;
 mod looking;
 mod nats;
 #[path = "../support/nats_server.rs"]

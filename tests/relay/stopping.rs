@@ -36,7 +36,7 @@ async fn deliveries_of_a_relay_that_stops_are_with_the_next_one_at_once_under_th
     first.finish().await;
     let untouched = "SELECT count(*) FROM docket.delivery_lanes
                      WHERE lease_token IS NULL AND due_at <= now() AND attempts = 0 AND pending = 2";
-    assert_eq!(world.count(untouched).await, 3, "free although the lease lasts an hour, and nothing counted");
+    assert_eq!(world.count(untouched).await, 3, "free although the lease lasts two hours, and nothing counted");
     assert_eq!(world.count("SELECT count(*) FROM docket.delivery_attempts").await, 0);
     receiver.behave(Manner::Says(204, "", ""));
     let second = Running::start(world.relay_at(&Pace::PATIENT, Vec::new()));

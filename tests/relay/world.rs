@@ -37,13 +37,15 @@ pub struct Pace {
     pub timeout: Duration,
     /// For what is on its way when it is told to stop.
     pub finish_within: Duration,
+    /// Sends at once.
+    pub concurrency: u32,
 }
 
 impl Default for Pace {
     fn default() -> Self {
         let (poll, timeout, finish_within) =
             (Duration::from_millis(50), Duration::from_secs(1), Duration::from_secs(6));
-        Self { poll, lease: LEASE, timeout, finish_within }
+        Self { poll, lease: LEASE, timeout, finish_within, concurrency: 32 }
     }
 }
 
@@ -51,9 +53,10 @@ impl Pace {
     /// A receiver may hang for as long as it likes, and what it holds is let go of as soon as the relay is told to stop.
     pub const PATIENT: Self = Self {
         poll: Duration::from_millis(50),
-        lease: Duration::from_hours(1),
+        lease: Duration::from_hours(2),
         timeout: Duration::from_hours(1),
         finish_within: Duration::from_millis(100),
+        concurrency: 32,
     };
 }
 
@@ -107,8 +110,9 @@ impl World {
     }
 
     pub fn relay_at(&self, pace: &Pace, sinks: Vec<Arc<dyn EventSink>>) -> Relay {
-        let Pace { poll, lease, finish_within, .. } = *pace;
-        let settings = RelaySettings { poll, lease, concurrency: 32, per_destination: 8, finish_within };
+        let Pace { poll, lease, timeout, finish_within, concurrency } = *pace;
+        let settings =
+            RelaySettings { poll, lease, send_within: timeout, concurrency, per_destination: 8, finish_within };
         Relay::new(Arc::new(self.store()), Self::sending(pace.timeout), sinks, self.wakeups.clone(), settings)
     }
 

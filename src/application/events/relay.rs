@@ -37,12 +37,22 @@ pub struct RelaySettings {
     pub poll: Duration,
     /// How long a claim lasts; longer than any send.
     pub lease: Duration,
+    /// How long a send may take.
+    pub send_within: Duration,
     /// Sends at once.
     pub concurrency: u32,
     /// Sends at once to one destination.
     pub per_destination: u32,
     /// How long sends on their way may go on after the relay was told to stop.
     pub finish_within: Duration,
+}
+
+impl RelaySettings {
+    /// How long after the claim a send may still begin, so that it ends and is settled before the claim does: most of what the
+    /// claim lasts longer than a send.
+    pub(super) fn begin_within(&self) -> Duration {
+        self.lease.saturating_sub(self.send_within) * 3 / 4
+    }
 }
 
 /// How the relay is told to stop.
@@ -78,7 +88,7 @@ pub(super) struct Parts {
     pub settings: RelaySettings,
     pub lanes: Turns<Turn>,
     pub streams: Turns<Turn>,
-    pub destinations: Destinations,
+    pub destinations: Arc<Destinations>,
     /// Places for sends.
     pub places: Arc<Semaphore>,
     /// Tenants whose lanes found no place.
@@ -106,7 +116,7 @@ impl Relay {
             settings,
             lanes: Turns::default(),
             streams: Turns::default(),
-            destinations: Destinations::new(settings.per_destination),
+            destinations: Arc::new(Destinations::new(settings.per_destination)),
             places: Arc::new(Semaphore::new(settings.concurrency as usize)),
             starved: Mutex::default(),
             sends: TaskTracker::new(),
@@ -119,6 +129,9 @@ impl Relay {
     /// the rest, hands every claim and cursor back, and returns.
     pub async fn run(&self, stop: CancellationToken) -> Result<(), StoreError> {
         let stopping = Stopping { stop, give_up: CancellationToken::new() };
+        // After a panic it runs again, and the turns that were under way then are nobody's.
+        self.0.lanes.abandon();
+        self.0.streams.abandon();
         let mut tasks = JoinSet::new();
         for _ in 0..WORKERS {
             tasks.spawn(self.clone().take_lane_turns(stopping.clone()));

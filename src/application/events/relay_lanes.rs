@@ -5,8 +5,10 @@ use std::time::Duration;
 use docket_domain::ids::TenantId;
 use docket_domain::outbox::{Failure, Schedule, Verdict, judge};
 use tokio::sync::OwnedSemaphorePermit;
+use tokio::time::Instant;
 use tracing::{Instrument, Span};
 
+use super::destinations::OnTheWay;
 use super::envelope::Envelope;
 use super::relay::{Relay, Stopping, Turn};
 use crate::application::ports::StoreError;
@@ -63,31 +65,36 @@ impl Relay {
                 break;
             }
             let room = parts.destinations.room(free, &self.sink_ids(), parts.clock.now());
+            let asked = Instant::now();
             let heads = parts.store.claim(tenant, &room, parts.settings.lease).await?;
             let claimed = u32::try_from(heads.len()).unwrap_or(u32::MAX);
             let batch = batch_span("lanes", heads.iter().map(|head| &head.event));
             let mut heads = heads.into_iter();
             while let Some(head) = heads.next() {
-                // Another tenant's turn may have taken the places meanwhile: then this waits, and the lease is long.
+                // Another tenant's turn may have taken the places meanwhile: then this waits.
                 let place = tokio::select! {
                     biased;
                     () = stopping.stop.cancelled() => None,
                     place = parts.places.clone().acquire_owned() => place.ok(),
                 };
-                let Some(place) = place else {
+                let late = asked.elapsed() > parts.settings.begin_within();
+                let Some(place) = place.filter(|_| !late) else {
                     let unsent: Vec<_> = std::iter::once(&head).chain(heads.as_slice()).map(LaneClaim::from).collect();
-                    self.let_go(tenant, &unsent).await;
+                    // Who waited too long claims anew, and has the whole time for the send.
+                    let why = if late { "no place was free in time" } else { "the relay stops" };
+                    self.let_go(tenant, &unsent, why).await;
+                    parts.lanes.ask(Turn::Lanes(tenant));
                     break;
                 };
-                parts.destinations.begin(head.destination);
+                let on_the_way = parts.destinations.begin(head.destination, parts.clock.now());
                 let (relay, give_up) = (self.clone(), stopping.give_up.clone());
                 let send = async move {
                     let claim = LaneClaim::from(&head);
                     tokio::select! {
-                        tried = relay.attempt(&head) => relay.conclude(tenant, head, tried, place).await,
+                        tried = relay.attempt(&head) => relay.conclude(tenant, head, tried, (place, on_the_way)).await,
                         () = give_up.cancelled() => {
-                            relay.0.destinations.withdraw(claim.destination);
-                            relay.let_go(tenant, &[claim]).await;
+                            drop(on_the_way);
+                            relay.let_go(tenant, &[claim], "the relay stops").await;
                         }
                     }
                 };
@@ -102,19 +109,25 @@ impl Relay {
 
     /// Hands lanes back, so that another relay has them at once and not when the lease ends. What was on its way may have
     /// arrived: then it arrives again, under the same id.
-    async fn let_go(&self, tenant: TenantId, claims: &[LaneClaim]) {
+    async fn let_go(&self, tenant: TenantId, claims: &[LaneClaim], why: &'static str) {
         match self.0.store.hand_back(tenant, claims).await {
-            Ok(freed) => tracing::info!(%tenant, freed, "handed deliveries back because the relay stops"),
+            Ok(freed) => tracing::info!(%tenant, freed, why, "handed deliveries back"),
             Err(error) => tracing::warn!(%error, %tenant, "cannot hand deliveries back; they wait for their lease"),
         }
     }
 
     /// Judges one attempt and settles its lane.
-    async fn conclude(&self, tenant: TenantId, head: ClaimedHead, tried: Tried, place: OwnedSemaphorePermit) {
+    async fn conclude(
+        &self,
+        tenant: TenantId,
+        head: ClaimedHead,
+        tried: Tried,
+        (place, on_the_way): (OwnedSemaphorePermit, OnTheWay),
+    ) {
         let parts = &self.0;
         let now = parts.clock.now();
         let Meaning { failure, trouble } = tried.meaning;
-        parts.destinations.end(head.destination, failure, trouble, now);
+        on_the_way.end(failure, trouble, now);
         let outcome = failure.map_or(Outcome::Delivered, |failure| {
             let wait = |after: time::Duration| Duration::try_from(after).unwrap_or_default();
             match judge(head.attempts, failure, tried.took_another, tried.schedule, rand_unit()) {

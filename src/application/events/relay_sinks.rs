@@ -164,8 +164,7 @@ impl Relay {
     fn report(&self, sink: &'static str, failures: &[Option<SinkError>], now: time::OffsetDateTime) {
         let id = DestinationId::of_sink(sink);
         let down = failures.iter().flatten().any(|error| matches!(error, SinkError::Unavailable(_)));
-        self.0.destinations.begin(id);
-        self.0.destinations.end(id, down.then_some(Failure::Outage { retry_after: None }), false, now);
+        self.0.destinations.begin(id, now).end(down.then_some(Failure::Outage { retry_after: None }), false, now);
         if let Some(error) = failures.iter().flatten().next() {
             tracing::warn!(sink, %error, "a sink did not take an event");
         }

@@ -44,6 +44,16 @@ impl<K: Copy + Eq + Hash> Turns<K> {
         }
     }
 
+    /// Forgets the turns under way and asks for each again: whoever had them is gone.
+    pub fn abandon(&self) {
+        let mut state = self.state.lock();
+        let State { waiting, queued, working, again } = &mut *state;
+        again.clear();
+        waiting.extend(working.drain().filter(|key| queued.insert(*key)));
+        drop(state);
+        self.arrived.notify_one();
+    }
+
     /// Takes the next turn, waiting for one.
     pub async fn take(&self) -> K {
         loop {
@@ -99,6 +109,18 @@ mod tests {
         assert!(turns.pop().is_none(), "1 is being worked on");
         turns.done(2, Duration::ZERO).await;
         turns.done(1, Duration::from_millis(1)).await;
+        assert_eq!(turns.take().await, 1);
+        turns.done(1, Duration::ZERO).await;
+        assert!(turns.pop().is_none());
+    }
+
+    #[tokio::test]
+    async fn turns_of_those_who_are_gone_come_again_once() {
+        let turns = Turns::default();
+        turns.ask(1);
+        turns.take().await;
+        turns.ask(1);
+        turns.abandon();
         assert_eq!(turns.take().await, 1);
         turns.done(1, Duration::ZERO).await;
         assert!(turns.pop().is_none());

@@ -13,7 +13,7 @@ section! {
         poll_interval_ms: u64 = "1000", Rule::Integer { min: 10, max: 60_000 };
         /// Whether processes hint at new events. Without hints everything still works, at the pace of polling.
         hints: bool = "true", Rule::Flag;
-        /// How long a claim lasts, in seconds; a relay that died is replaced after it. Must exceed `webhooks.timeout_ms`.
+        /// How long a claim lasts, in seconds; a relay that died is replaced after it. Must exceed `webhooks.timeout_ms` by at least a second.
         lease_seconds: u64 = "60", Rule::Integer { min: 2, max: 3_600 };
         /// Sends at once.
         concurrency: u32 = "64", Rule::Integer { min: 1, max: 1_000 };
