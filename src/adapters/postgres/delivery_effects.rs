@@ -42,10 +42,14 @@ pub(super) async fn apply(
             rotate(connection, tenant, *endpoint, (*secret_id, sealed), (*now, *previous_until)).await
         }
         DeliveryEffect::Replay { endpoint, from, until } => sqlx::query!(
-            "WITH queued AS (
+            "WITH endpoint AS MATERIALIZED (
+                 -- Who deletes it meanwhile waits, and takes what is written here along.
+                 SELECT id, event_types FROM docket.webhook_endpoints WHERE id = $1 FOR KEY SHARE
+             ),
+             queued AS (
                  INSERT INTO docket.deliveries (tenant_id, destination_id, case_id, sequence, event_id)
                  SELECT e.tenant_id, w.id, e.case_id, e.sequence, e.id
-                 FROM docket.outbox_events e JOIN docket.webhook_endpoints w ON w.id = $1
+                 FROM docket.outbox_events e CROSS JOIN endpoint w
                  WHERE e.occurred_at >= $2 AND e.occurred_at < $3
                    AND (w.event_types = '{}' OR e.type = ANY(w.event_types))
                  ON CONFLICT DO NOTHING RETURNING tenant_id, destination_id, case_id
@@ -124,7 +128,11 @@ async fn create(
 
 /// An endpoint and all that waits for it.
 async fn delete(connection: &mut PgConnection, id: EndpointId) -> Result<(), sqlx::Error> {
-    // Lanes first: whoever holds one is fenced before its deliveries go.
+    // The endpoint before its lanes, as everywhere: who writes deliveries for it is waited for, and nobody begins to.
+    sqlx::query!("SELECT id FROM docket.webhook_endpoints WHERE id = $1 FOR UPDATE", id.0)
+        .fetch_optional(&mut *connection)
+        .await?;
+    // Lanes next: whoever holds one is fenced before its deliveries go.
     sqlx::query!("DELETE FROM docket.delivery_lanes WHERE destination_id = $1", id.0).execute(&mut *connection).await?;
     sqlx::query!("DELETE FROM docket.deliveries WHERE destination_id = $1", id.0).execute(&mut *connection).await?;
     sqlx::query!("DELETE FROM docket.webhook_endpoints WHERE id = $1", id.0).execute(connection).await.map(drop)

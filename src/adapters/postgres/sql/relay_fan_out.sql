@@ -1,5 +1,7 @@
 -- The next events of the tenant become deliveries of the endpoints that want them, and the cursor moves past them: one
 -- statement, one commit. Whoever else holds the cursor at this moment does the same work, so nobody waits for it.
+-- Endpoints are locked against their deletion, and before any lane as everywhere: who deletes one waits and finds all that was
+-- written for it, and what is being deleted gets nothing. Where there are no events nothing is locked.
 WITH context AS MATERIALIZED (
     SELECT set_config('docket.tenant', $1, true) IS NOT NULL AS ready, pg_snapshot_xmin(pg_current_snapshot()) AS horizon
 ),
@@ -15,12 +17,17 @@ batch AS MATERIALIZED (
       AND e.transaction_id < (SELECT horizon FROM context)
     ORDER BY e.transaction_id, e.id LIMIT $2
 ),
+endpoints AS MATERIALIZED (
+    SELECT w.id, w.since_transaction, w.event_types FROM docket.webhook_endpoints w
+    WHERE (SELECT ready FROM context) AND EXISTS (SELECT FROM batch) AND w.enabled
+    ORDER BY w.id FOR KEY SHARE
+),
 queued AS (
     INSERT INTO docket.deliveries (tenant_id, destination_id, case_id, sequence, event_id)
     SELECT b.tenant_id, w.id, b.case_id, b.sequence, b.id
     FROM batch b
-    JOIN docket.webhook_endpoints w
-      ON w.enabled AND b.transaction_id >= w.since_transaction AND (w.event_types = '{}' OR b.type = ANY(w.event_types))
+    JOIN endpoints w
+      ON b.transaction_id >= w.since_transaction AND (w.event_types = '{}' OR b.type = ANY(w.event_types))
     WHERE (SELECT ready FROM context)
     ON CONFLICT DO NOTHING
     RETURNING tenant_id, destination_id, case_id
