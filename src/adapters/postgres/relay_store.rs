@@ -10,6 +10,7 @@ use uuid::Uuid;
 
 use super::case_row::{signed, unsigned};
 use super::error::{store_error, unreadable};
+use super::patience::Patience;
 use super::{delivery_log, relay_cursors};
 use crate::application::ports::StoreError;
 use crate::application::ports::event_feed::{FeedPosition, StoredEvent};
@@ -26,12 +27,13 @@ const SETTLE_ATTEMPTS: u32 = 3;
 #[derive(Debug, Clone)]
 pub struct PgRelayStore {
     pool: PgPool,
+    patience: Patience,
 }
 
 impl PgRelayStore {
     /// A store on a pool of [`super::connect`].
     pub fn new(pool: PgPool) -> Self {
-        Self { pool }
+        Self { patience: Patience::of(&pool), pool }
     }
 }
 
@@ -49,22 +51,18 @@ struct Claimed {
 impl RelayStore for PgRelayStore {
     async fn backlog(&self, sinks: &[&str]) -> Result<Vec<(TenantId, String)>, StoreError> {
         let sinks: Vec<String> = sinks.iter().map(|&name| name.to_owned()).collect();
-        let rows = sqlx::query!(
+        let statement = sqlx::query!(
             r#"SELECT tenant AS "tenant!", reader AS "reader!" FROM docket.relay_backlog($1)"#,
             &sinks[..]
-        )
-        .fetch_all(&self.pool)
-        .await
-        .map_err(store_error)?;
+        );
+        let rows = self.patience.wait(statement.fetch_all(&self.pool)).await.map_err(store_error)?;
         Ok(rows.into_iter().map(|row| (TenantId(row.tenant), row.reader)).collect())
     }
 
     async fn fan_out(&self, tenant: TenantId, limit: u32) -> Result<Option<u32>, StoreError> {
-        let row =
-            sqlx::query_file!("src/adapters/postgres/sql/relay_fan_out.sql", tenant.to_string(), i64::from(limit))
-                .fetch_one(&self.pool)
-                .await
-                .map_err(store_error)?;
+        let statement =
+            sqlx::query_file!("src/adapters/postgres/sql/relay_fan_out.sql", tenant.to_string(), i64::from(limit));
+        let row = self.patience.wait(statement.fetch_one(&self.pool)).await.map_err(store_error)?;
         // A cursor that somebody else holds: there are endpoints, and nothing to do for us.
         Ok((row.mine || row.kept).then(|| u32::try_from(row.passed).unwrap_or(0)))
     }
@@ -73,7 +71,7 @@ impl RelayStore for PgRelayStore {
         let narrow = |number: u32| i32::try_from(number).unwrap_or(i32::MAX);
         let (ids, rooms): (Vec<Uuid>, Vec<i32>) = room.of.iter().map(|(id, room)| (id.0, narrow(*room))).unzip();
         let sinks: Vec<Uuid> = room.sinks.iter().map(|id| id.0).collect();
-        let claimed = sqlx::query_file_as!(
+        let statement = sqlx::query_file_as!(
             Claimed,
             "src/adapters/postgres/sql/relay_claim.sql",
             tenant.to_string(),
@@ -83,16 +81,14 @@ impl RelayStore for PgRelayStore {
             &sinks[..],
             i64::from(room.total),
             lease.as_secs_f64()
-        )
-        .fetch_all(&self.pool)
-        .await
-        .map_err(store_error)?;
+        );
+        let claimed = self.patience.wait(statement.fetch_all(&self.pool)).await.map_err(store_error)?;
         if claimed.is_empty() { Ok(Vec::new()) } else { self.heads(tenant, claimed).await }
     }
 
     async fn settle(&self, tenant: TenantId, settlement: &Settlement) -> Result<bool, StoreError> {
         if let Some(attempt) = &settlement.attempt {
-            delivery_log::record(&self.pool, tenant, attempt).await?;
+            self.patience.whole(delivery_log::record(&self.pool, tenant, attempt)).await?;
         }
         let (attempts, state, after) = match &settlement.outcome {
             Outcome::Delivered => (Some(0), "ready", Duration::ZERO),
@@ -105,7 +101,7 @@ impl RelayStore for PgRelayStore {
             Outcome::Delivered | Outcome::Dead { .. } | Outcome::Disable => None,
         };
         for _ in 0..SETTLE_ATTEMPTS {
-            let row = sqlx::query_file!(
+            let statement = sqlx::query_file!(
                 "src/adapters/postgres/sql/relay_settle.sql",
                 tenant.to_string(),
                 settlement.destination.0,
@@ -119,10 +115,8 @@ impl RelayStore for PgRelayStore {
                 settlement.error.as_deref(),
                 settlement.outcome == Outcome::Disable,
                 failed_at
-            )
-            .fetch_one(&self.pool)
-            .await
-            .map_err(store_error)?;
+            );
+            let row = self.patience.wait(statement.fetch_one(&self.pool)).await.map_err(store_error)?;
             if row.settled > 0 {
                 return Ok(true);
             }
@@ -136,23 +130,21 @@ impl RelayStore for PgRelayStore {
         destination: DestinationId,
         since: OffsetDateTime,
     ) -> Result<bool, StoreError> {
-        delivery_log::took_since(&self.pool, tenant, destination, since).await
+        self.patience.whole(delivery_log::took_since(&self.pool, tenant, destination, since)).await
     }
 
     async fn hand_back(&self, tenant: TenantId, claims: &[LaneClaim]) -> Result<u64, StoreError> {
         let destinations: Vec<Uuid> = claims.iter().map(|claim| claim.destination.0).collect();
         let cases: Vec<Uuid> = claims.iter().map(|claim| claim.case_id.0).collect();
         let tokens: Vec<Uuid> = claims.iter().map(|claim| claim.token).collect();
-        let row = sqlx::query_file!(
+        let statement = sqlx::query_file!(
             "src/adapters/postgres/sql/relay_hand_back.sql",
             tenant.to_string(),
             &destinations[..],
             &cases[..],
             &tokens[..]
-        )
-        .fetch_one(&self.pool)
-        .await
-        .map_err(store_error)?;
+        );
+        let row = self.patience.wait(statement.fetch_one(&self.pool)).await.map_err(store_error)?;
         Ok(unsigned(row.freed))
     }
 
@@ -163,7 +155,7 @@ impl RelayStore for PgRelayStore {
         start: Start,
         lease: Duration,
     ) -> Result<Option<HeldCursor>, StoreError> {
-        relay_cursors::acquire(&self.pool, tenant, sink, start, lease).await
+        self.patience.whole(relay_cursors::acquire(&self.pool, tenant, sink, start, lease)).await
     }
 
     async fn read(
@@ -173,7 +165,7 @@ impl RelayStore for PgRelayStore {
         after: FeedPosition,
         limit: u32,
     ) -> Result<Vec<ReadEvent>, StoreError> {
-        relay_cursors::read(&self.pool, tenant, sink, after, limit).await
+        self.patience.whole(relay_cursors::read(&self.pool, tenant, sink, after, limit)).await
     }
 
     async fn advance(
@@ -184,22 +176,20 @@ impl RelayStore for PgRelayStore {
         diverted: &[Diverted],
         lease: Duration,
     ) -> Result<bool, StoreError> {
-        relay_cursors::advance(&self.pool, tenant, sink, cursor, diverted, lease).await
+        self.patience.whole(relay_cursors::advance(&self.pool, tenant, sink, cursor, diverted, lease)).await
     }
 
     async fn release(&self, tenant: TenantId, sink: &str, token: Uuid) -> Result<(), StoreError> {
-        relay_cursors::release(&self.pool, tenant, sink, token).await
+        self.patience.whole(relay_cursors::release(&self.pool, tenant, sink, token)).await
     }
 
     async fn waiting(&self) -> Result<Vec<Waiting>, StoreError> {
-        let rows = sqlx::query!(
+        let statement = sqlx::query!(
             r#"SELECT sink AS "sink!", sum(pending)::bigint AS "pending!", sum(dead)::bigint AS "dead!",
                       sum(parked)::bigint AS "parked!", max(oldest_seconds) AS "oldest!"
                FROM docket.relay_waiting() GROUP BY sink"#
-        )
-        .fetch_all(&self.pool)
-        .await
-        .map_err(store_error)?;
+        );
+        let rows = self.patience.wait(statement.fetch_all(&self.pool)).await.map_err(store_error)?;
         let waiting = rows.into_iter().map(|row| Waiting {
             sink: row.sink,
             pending: unsigned(row.pending),
@@ -216,15 +206,13 @@ impl PgRelayStore {
     async fn heads(&self, tenant: TenantId, claimed: Vec<Claimed>) -> Result<Vec<ClaimedHead>, StoreError> {
         let destinations: Vec<Uuid> = claimed.iter().map(|lane| lane.destination_id).collect();
         let cases: Vec<Uuid> = claimed.iter().map(|lane| lane.case_id).collect();
-        let rows = sqlx::query_file!(
+        let statement = sqlx::query_file!(
             "src/adapters/postgres/sql/relay_heads.sql",
             tenant.to_string(),
             &destinations[..],
             &cases[..]
-        )
-        .fetch_all(&self.pool)
-        .await
-        .map_err(store_error)?;
+        );
+        let rows = self.patience.wait(statement.fetch_all(&self.pool)).await.map_err(store_error)?;
         let mut heads = Vec::with_capacity(rows.len());
         for row in rows {
             let of = |lane: &&Claimed| lane.destination_id == row.destination_id && lane.case_id == row.case_id;
