@@ -2,6 +2,15 @@
 
 use serde::{Deserialize, Serialize};
 
+/// The most headings of a document: a thousand pages with twenty each.
+pub const HEADINGS_MAX: usize = 20_000;
+/// The longest heading, in characters.
+pub const HEADING_MAX: usize = 300;
+/// The longest title, in characters.
+pub const TITLE_MAX: usize = 500;
+/// The longest name of a language, in characters (RFC 5646, section 4.4.1).
+pub const LANGUAGE_MAX: usize = 35;
+
 /// A heading and where it stands in the text.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Heading {
@@ -38,12 +47,30 @@ pub struct Extracted {
 pub struct Unsound(&'static str);
 
 impl Extracted {
-    /// Checks what a parser claims: pages and headings ascend and lie inside the text, and nothing that a database
-    /// cannot keep is in it.
+    /// The same with title, language and headings cut to their greatest lengths.
+    #[must_use]
+    pub fn shortened(mut self) -> Self {
+        self.title.iter_mut().for_each(|title| shorten(title, TITLE_MAX));
+        self.language.iter_mut().for_each(|language| shorten(language, LANGUAGE_MAX));
+        self.headings.iter_mut().for_each(|heading| shorten(&mut heading.text, HEADING_MAX));
+        self
+    }
+
+    /// Checks what a parser claims: pages and headings ascend and lie inside the text, there are no more than
+    /// [`HEADINGS_MAX`] headings, nothing is too long, and nothing that a database cannot keep is in it.
     pub fn check(&self) -> Result<(), Unsound> {
         let length = u32::try_from(self.text.chars().count()).map_err(|_| Unsound("the text is too long"))?;
-        if self.text.contains('\0') {
-            return Err(Unsound("the text holds NUL"));
+        let headings = self.headings.iter().map(|heading| (&heading.text, HEADING_MAX));
+        let title = self.title.iter().map(|title| (title, TITLE_MAX));
+        let words = title.chain(self.language.iter().map(|language| (language, LANGUAGE_MAX))).chain(headings);
+        if self.text.contains('\0') || words.clone().any(|(text, _)| text.contains('\0')) {
+            return Err(Unsound("the text, a heading, the title or the language holds NUL"));
+        }
+        if self.headings.len() > HEADINGS_MAX {
+            return Err(Unsound("it has more than 20,000 headings"));
+        }
+        if words.clone().any(|(text, most)| end_of(text, most).is_some()) {
+            return Err(Unsound("a heading, the title or the language is too long"));
         }
         let ascends = self.page_starts.windows(2).all(|pair| pair[0] <= pair[1]);
         let begins = self.page_starts.first().is_none_or(|first| *first == 0);
@@ -70,12 +97,45 @@ impl Extracted {
 
     /// The headings above a position, outermost first: each one closes those of its own and of deeper levels.
     pub fn headings_above(&self, at: u32) -> Vec<String> {
-        let mut path: Vec<&Heading> = Vec::new();
-        for heading in self.headings.iter().take_while(|heading| heading.at <= at) {
-            path.retain(|open| open.level < heading.level);
-            path.push(heading);
+        self.heading_walk().above(at)
+    }
+
+    /// Goes through the headings once, for many positions one after the other.
+    pub fn heading_walk(&self) -> HeadingWalk<'_> {
+        HeadingWalk { headings: &self.headings, passed: 0, path: Vec::new() }
+    }
+}
+
+/// A walk through the headings of a text, from its beginning to its end.
+#[derive(Debug)]
+pub struct HeadingWalk<'a> {
+    headings: &'a [Heading],
+    passed: usize,
+    path: Vec<&'a Heading>,
+}
+
+impl HeadingWalk<'_> {
+    /// The headings above a position, as [`Extracted::headings_above`] has them. Positions ascend: what the walk has passed
+    /// stays passed.
+    pub fn above(&mut self, at: u32) -> Vec<String> {
+        while let Some(heading) = self.headings.get(self.passed).filter(|heading| heading.at <= at) {
+            self.path.retain(|open| open.level < heading.level);
+            self.path.push(heading);
+            self.passed += 1;
         }
-        path.into_iter().map(|heading| heading.text.clone()).collect()
+        self.path.iter().map(|heading| heading.text.clone()).collect()
+    }
+}
+
+/// Where the text goes beyond so many characters, in bytes.
+fn end_of(text: &str, most: usize) -> Option<usize> {
+    // No text has more characters than bytes.
+    (text.len() > most).then(|| text.char_indices().nth(most).map(|(at, _)| at)).flatten()
+}
+
+fn shorten(text: &mut String, most: usize) {
+    if let Some(end) = end_of(text, most) {
+        text.truncate(end);
     }
 }
 
@@ -111,18 +171,46 @@ mod tests {
     #[test]
     fn unsound_answers_are_found_out() {
         assert!(paged().check().is_ok());
-        let broken: [fn(&mut Extracted); 6] = [
+        let broken: [fn(&mut Extracted); 13] = [
             |it| it.page_starts = vec![1],
             |it| it.page_starts = vec![0, 5, 4],
             |it| it.page_starts = vec![0, 11],
             |it| it.headings[1].at = 9,
             |it| it.headings[3].at = 11,
             |it| it.text.push('\0'),
+            |it| it.title = Some("a\0b".to_owned()),
+            |it| it.language = Some("\0".to_owned()),
+            |it| it.headings[2].text.push('\0'),
+            |it| it.title = Some("ü".repeat(TITLE_MAX + 1)),
+            |it| it.language = Some("x".repeat(LANGUAGE_MAX + 1)),
+            |it| it.headings[2].text = "ü".repeat(HEADING_MAX + 1),
+            |it| it.headings = vec![it.headings[0].clone(); HEADINGS_MAX + 1],
         ];
         for damage in broken {
             let mut extracted = paged();
             damage(&mut extracted);
             assert!(extracted.check().is_err(), "{extracted:?}");
+        }
+    }
+    #[test]
+    fn what_is_too_long_is_cut_between_characters() {
+        let mut long = paged();
+        long.title = Some("ü".repeat(TITLE_MAX + 7));
+        long.language = Some("x".repeat(LANGUAGE_MAX));
+        long.headings[0].text = "€".repeat(HEADING_MAX + 1);
+        let cut = long.shortened();
+        assert_eq!(cut.check(), Ok(()));
+        assert_eq!(cut.title.unwrap_or_default(), "ü".repeat(TITLE_MAX));
+        assert_eq!(cut.language.unwrap_or_default().len(), LANGUAGE_MAX);
+        assert_eq!(cut.headings[0].text, "€".repeat(HEADING_MAX));
+    }
+
+    #[test]
+    fn one_walk_finds_what_single_looks_find() {
+        let text = paged();
+        let mut walk = text.heading_walk();
+        for at in [0, 0, 2, 3, 5, 6, 9, 9] {
+            assert_eq!(walk.above(at), text.headings_above(at), "{at}");
         }
     }
 }

@@ -25,7 +25,11 @@ class Heading:
 
 @dataclass(frozen=True, slots=True)
 class Extracted:
-    """What was read in a file. Offsets are indexes into ``text``."""
+    """What was read in a file. Offsets are indexes into ``text``.
+
+    At most 20,000 headings are taken. Headings are cut to 300 characters, the title to 500, the language to 35; a NUL
+    in any of them, or in the text, makes the answer unsound.
+    """
 
     text: str
     page_starts: Sequence[int] = ()

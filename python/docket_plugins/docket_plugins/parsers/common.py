@@ -1,6 +1,7 @@
 """What parsers share: decoding bytes, keeping to limits, putting text together while counting where things stand."""
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -10,6 +11,9 @@ from docket_plugins.protocols import Extracted, Heading
 TEXT_MAX: Final = 20_000_000
 """Characters of one document at most: forty times a long novel."""
 PAGES_MAX: Final = 5_000
+HEADINGS_MAX: Final = 20_000
+"""As many as docket takes from any parser."""
+TITLE_MAX: Final = 500
 
 _CONTROL = re.compile(r"[\x00-\x08\x0b\x0e-\x1f\x7f\ufffe\uffff]")
 _CHARSET = re.compile(rb"""<meta[^>]{0,200}?charset\s*=\s*["']?([A-Za-z0-9_:.-]{1,40})""", re.IGNORECASE)
@@ -46,6 +50,12 @@ def require_text(text: str, what: str) -> None:
         )
 
 
+def require_few(headings: Sequence[Heading]) -> None:
+    """Refuses what has more headings than docket takes."""
+    if len(headings) > HEADINGS_MAX:
+        raise RefusedFileError(Reason.TOO_LARGE, f"there are more than {HEADINGS_MAX} headings in it")
+
+
 @dataclass(slots=True)
 class Builder:
     """Puts blocks of text together and knows where each begins."""
@@ -63,6 +73,7 @@ class Builder:
             self._add(gap)
         if level:
             self.headings.append(Heading(min(level, 9), self._length, " ".join(text.split())[:300]))
+            require_few(self.headings)
         self._add(text)
 
     def _add(self, text: str) -> None:

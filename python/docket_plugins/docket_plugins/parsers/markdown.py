@@ -4,7 +4,7 @@ import re
 from collections.abc import Sequence
 from typing import Final
 
-from docket_plugins.parsers.common import decode, require_text
+from docket_plugins.parsers.common import TITLE_MAX, decode, require_few, require_text
 from docket_plugins.protocols import Extracted, File, Heading
 
 _ATX: Final = re.compile(r" {0,3}(#{1,6})(?:[ \t]+(.*?))?(?:[ \t]+#+)?[ \t]*$")
@@ -42,7 +42,7 @@ def _front_matter(text: str) -> tuple[int, str | None]:
     if end < 0:
         return 0, None
     title = _TITLE.search(text[4 : end + 1])
-    return end + 4, title.group(1) if title else None
+    return end + 4, title.group(1)[:TITLE_MAX] if title else None
 
 
 def _headings(text: str, body: int) -> list[Heading]:
@@ -63,6 +63,7 @@ def _headings(text: str, body: int) -> list[Heading]:
         elif (underline := _UNDERLINE.match(bare)) and before[0].strip() and not before[0].lstrip().startswith("|"):
             level = 1 if underline.group(1).startswith("=") else 2
             found.append(Heading(level, before[1], _plain(before[0])))
+        require_few(found)
         before = ("", at) if fence or at < body else (bare, at)
         at += len(line)
     return [heading for heading in found if heading.text]

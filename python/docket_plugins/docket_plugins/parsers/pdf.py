@@ -8,7 +8,7 @@ import pypdfium2 as pdfium  # pyright: ignore[reportMissingTypeStubs]
 from pypdfium2 import raw  # pyright: ignore[reportMissingTypeStubs]
 
 from docket_plugins.errors import Reason, RefusedFileError
-from docket_plugins.parsers.common import PAGES_MAX, TEXT_MAX, clean, require_text
+from docket_plugins.parsers.common import PAGES_MAX, TEXT_MAX, clean, require_few, require_text
 from docket_plugins.parsers.pdf_sizes import SizedLine, headings_by_size, sized_lines
 from docket_plugins.protocols import Extracted, File, Heading
 
@@ -104,10 +104,12 @@ def _read(document: pdfium.PdfDocument) -> Extracted:
     title = clean(document.get_metadata_dict().get("Title") or "").strip()[:500]
     # Programs leave the name of the file they made the PDF from; that is no title.
     title = "" if re.search(r"^Microsoft Word|\.(docx?|pdf|indd|rtf|pptx?)$|^untitled", title, re.IGNORECASE) else title
+    headings = list(_headings(document, whole, starts)) or headings_by_size(lines, whole, starts)
+    require_few(headings)
     return Extracted(
         text=whole,
         page_starts=starts,
-        headings=list(_headings(document, whole, starts)) or headings_by_size(lines, whole, starts),
+        headings=headings,
         title=title or None,
         notes=notes,
     )
@@ -137,7 +139,7 @@ def _headings(document: pdfium.PdfDocument, text: str, starts: Sequence[int]) ->
             return
         place = entry.get_dest()
         page = place.get_index() if place else None
-        title = " ".join(entry.get_title().split())
+        title = " ".join(clean(entry.get_title()).split())
         if page is None or not 0 <= page < len(starts) or not title:
             continue
         end = starts[page + 1] if page + 1 < len(starts) else len(text)
