@@ -233,7 +233,7 @@ impl Parts {
             events: Arc::new(PgEventFeed::new(self.pool.clone())),
             streams: Self::streams(config, stop),
             library: self.library(config, tenancy.clone())?,
-            fetcher: Self::fetcher(config)?,
+            fetcher: self.fetcher(config)?,
             jobs: self.jobs(),
             answering: self.answering(config, search.clone())?,
             search,

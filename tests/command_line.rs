@@ -5,6 +5,8 @@
 mod database_support;
 #[path = "command_line/ground.rs"]
 mod ground;
+#[path = "command_line/ingest.rs"]
+mod ingest;
 #[path = "command_line/jobs.rs"]
 mod jobs;
 #[path = "command_line/judging.rs"]

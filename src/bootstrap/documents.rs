@@ -7,7 +7,7 @@ use std::time::Duration;
 use anyhow::Context;
 
 use super::{Parts, delivery, plugins};
-use crate::adapters::http_client::HttpDocumentFetcher;
+use crate::adapters::http_client::{HttpDocumentFetcher, SenderSettings};
 use crate::adapters::postgres::{PgChunkStore, PgDocumentStore, PgJobQueue};
 use crate::adapters::python::{PluginParser, PluginPool};
 use crate::application::knowledge::embed_passages::{EmbedLater, EmbedPassages};
@@ -40,7 +40,7 @@ impl Parts {
     /// Bringing documents in and taking them out.
     pub fn library(&self, config: &Config, tenancy: TenancyWriting) -> anyhow::Result<Library> {
         let blobs = self.blobs(config)?;
-        Ok(Library { tenancy, documents: self.documents(), chunks: self.chunks(), blobs })
+        Ok(Library { tenancy, documents: self.documents(), chunks: self.chunks(), blobs, jobs: self.jobs() })
     }
 
     /// The pool of plugin workers; one in a process, whoever asks first says how.
@@ -59,8 +59,9 @@ impl Parts {
     }
 
     /// Fetching documents by their addresses.
-    pub(super) fn fetcher(config: &Config) -> anyhow::Result<Arc<dyn DocumentFetcher>> {
-        let fetcher = HttpDocumentFetcher::new(delivery::guard(config));
+    pub(super) fn fetcher(&self, config: &Config) -> anyhow::Result<Arc<dyn DocumentFetcher>> {
+        let settings = SenderSettings { lookup: self.lookup.clone(), ..delivery::guard(config) };
+        let fetcher = HttpDocumentFetcher::new(settings);
         Ok(Arc::new(fetcher.context("cannot set up the client that fetches documents")?))
     }
 

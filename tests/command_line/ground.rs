@@ -58,8 +58,14 @@ impl Ground {
     }
 
     pub async fn run(&self, arguments: &[&str]) -> Output {
+        self.run_with(arguments, &[]).await
+    }
+
+    /// Runs a command with these variables beside its own.
+    pub async fn run_with(&self, arguments: &[&str], environment: &[(&str, &str)]) -> Output {
         let mut command = Command::new(env!("CARGO_BIN_EXE_docket"));
         command.args(arguments).env_clear().env("DATABASE_URL", self.database.superuser_url());
+        command.envs(environment.iter().copied());
         command.env("DOCKET_DATA_DIR", self.directory.path()).current_dir(self.directory.path());
         tokio::task::spawn_blocking(move || command.output().unwrap()).await.unwrap()
     }

@@ -164,7 +164,7 @@ impl DocumentStore for PgDocumentStore {
         let begun = sqlx::query!(
             "WITH context AS MATERIALIZED (SELECT set_config('docket.tenant', $1, true) IS NOT NULL AS ready)
              UPDATE docket.documents SET status = 'processing', updated_at = now()
-             WHERE (SELECT ready FROM context) AND id = $2 AND version = $3 AND generation < version",
+             WHERE (SELECT ready FROM context) AND id = $2 AND version = $3 AND generation < version AND status <> 'failed'",
             tenant.to_string(),
             id.0,
             integer(version)

@@ -100,7 +100,9 @@ async fn is_there(
     let place = Place { collection: collection.id, confidentiality: document.confidentiality };
     let found = library.documents.find_source(tenant, &place, document.source()).await?;
     let sha256 = hex::encode(Sha256::digest(bytes));
-    Ok(found.is_some_and(|found| found.sha256 == sha256 && found.status != DocumentStatus::Failed))
+    let found = found.filter(|found| found.sha256 == sha256 && found.status != DocumentStatus::Failed);
+    let Some(found) = found else { return Ok(false) };
+    Ok(library.abandoned(&found).await?.is_none())
 }
 
 /// Brings documents and follows until each was read or refused, or until `stop`. Calls `told` whenever more of them are done.
@@ -129,7 +131,11 @@ pub async fn seed_documents(
                     progress.ready += 1;
                     progress.passages += u64::from(document.chunk_count);
                 }
-                Some(document) if document.status != DocumentStatus::Failed => still.push((tenant, id)),
+                Some(document)
+                    if document.status != DocumentStatus::Failed && library.abandoned(&document).await?.is_none() =>
+                {
+                    still.push((tenant, id));
+                }
                 _ => progress.failed += 1,
             }
         }

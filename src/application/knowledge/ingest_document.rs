@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::{Bytes, BytesMut};
-use docket_domain::document::{Chunk, Chunking, Document, Extracted, Failure, FailureCode, with_headings};
+use docket_domain::document::{Chunk, Chunking, Document, Extracted, Failure, FailureCode, Passage, with_headings};
 use docket_domain::ids::{ChunkId, DocumentId, TenantId};
 use docket_domain::job::RetryPolicy;
 use futures::TryStreamExt;
@@ -36,6 +36,8 @@ const CHUNKS_MAX: usize = 50_000;
 const BATCH: usize = 64;
 /// Attempts after which a parser that dies of a document is taken for the document's fault.
 const DEATHS: u32 = 2;
+/// How long what a reading needs and cannot have is left alone.
+const LEAVE_ALONE: Duration = Duration::from_secs(10);
 
 /// Reads documents.
 pub struct IngestDocument {
@@ -65,9 +67,30 @@ enum Stopped {
     Job(JobError),
 }
 
-impl<E: Into<JobError>> From<E> for Stopped {
-    fn from(error: E) -> Self {
-        Self::Job(error.into())
+impl From<JobError> for Stopped {
+    fn from(error: JobError) -> Self {
+        Self::Job(error)
+    }
+}
+
+impl From<StoreError> for Stopped {
+    fn from(error: StoreError) -> Self {
+        Self::Job(outage(error))
+    }
+}
+
+/// What a reading needs is down, which says nothing of the document: it is waited for, however long that takes.
+fn postponed(reason: &impl std::fmt::Display) -> JobError {
+    JobError::Postponed { reason: reason.to_string(), after: LEAVE_ALONE }
+}
+
+/// A store that cannot be reached is waited for. Not so where the whole reading is written: what takes a statement too long
+/// looks the same, and would be tried for ever.
+fn outage(error: StoreError) -> JobError {
+    let away = matches!(error, StoreError::Unavailable(_));
+    match error.into() {
+        JobError::Retry { reason, .. } if away => postponed(&reason),
+        other => other,
     }
 }
 
@@ -93,11 +116,12 @@ impl JobHandler for IngestDocument {
     async fn run(&self, context: &JobContext, payload: &Value) -> Result<Outcome, JobError> {
         let (id, version) = read_payload(payload).map_err(JobError::Fatal)?;
         let tenant = context.tenant_id();
-        if !self.documents.begin(tenant, id, version).await? {
-            // Replaced or deleted meanwhile, or read already.
+        if !self.documents.begin(tenant, id, version).await.map_err(outage)? {
+            // Replaced or deleted meanwhile, or read or given up already.
             return Ok(Outcome::Done);
         }
-        let Some(document) = self.documents.get(tenant, id).await? else { return Ok(Outcome::Done) };
+        let found = self.documents.get(tenant, id).await.map_err(outage)?;
+        let Some(document) = found else { return Ok(Outcome::Done) };
         let published = match self.read(context, &document, version).await {
             Ok(reading) => {
                 let published = self.documents.publish(&reading, context.lease).await?;
@@ -184,7 +208,8 @@ impl IngestDocument {
             ParseError::Died(reason) if context.attempt >= DEATHS => {
                 Stopped::Failed(Failure { code: FailureCode::ParserFailed, reason })
             }
-            error => Stopped::Job(JobError::retry(error)),
+            error @ ParseError::Unavailable(_) => Stopped::Job(postponed(&error)),
+            error @ ParseError::Died(_) => Stopped::Job(JobError::retry(error)),
         })
     }
 
@@ -200,44 +225,22 @@ impl IngestDocument {
         let collection = collections.into_iter().find(|collection| collection.id == document.collection_id);
         let chunking = collection.as_ref().map_or_else(Chunking::default, |collection| collection.chunking);
         let plugin = collection.as_ref().and_then(|collection| self.chunkers.of(&collection.name));
-        let (extracted, passages) = if let Some(plugin) = plugin {
-            let passages = self.chunkers.cut(plugin, &extracted.text, chunking).await;
-            let passages = passages.map_err(|error| not_cut(error, attempt))?;
-            (extracted, passages)
-        } else {
-            let cutting = tokio::task::spawn_blocking(move || {
-                let passages = chunking.cut(&extracted);
-                (extracted, passages)
-            });
-            cutting.await.map_err(|_| JobError::retry("cutting the text panicked; see the log"))?
-        };
-        if passages.len() > CHUNKS_MAX {
-            let reason = format!("the document has {} passages; at most {CHUNKS_MAX} are kept", passages.len());
-            return Err(Stopped::Failed(Failure { code: FailureCode::TooLarge, reason }));
-        }
-        let chunks = passages.into_iter().zip(0_u32..).map(|(passage, ordinal)| {
-            let pages = extracted.pages_of(passage.char_start, passage.char_end);
-            let heading_path = extracted.headings_above(passage.char_start);
-            Chunk {
-                id: ChunkId(self.clock.new_id()),
-                document_id: document.id,
-                collection_id: document.collection_id,
-                generation: version,
-                ordinal,
-                page_from: pages.map(|(from, _)| from),
-                page_to: pages.map(|(_, to)| to),
-                char_start: passage.char_start,
-                char_end: passage.char_end,
-                token_count: passage.token_count,
-                content_sha256: Sha256::digest(with_headings(&heading_path, &passage.text)).into(),
-                heading_path,
-                text: passage.text,
-                confidentiality: document.confidentiality,
-                created_by: document.created_by,
+        let given = match plugin {
+            Some(plugin) => {
+                let passages = self.chunkers.cut(plugin, &extracted.text, chunking).await;
+                Some(passages.map_err(|error| not_cut(error, attempt))?)
             }
+            None => None,
+        };
+        let (document, clock) = (document.clone(), self.clock.clone());
+        let cutting = tokio::task::spawn_blocking(move || {
+            let passages = given.unwrap_or_else(|| chunking.cut(&extracted));
+            let chunks = chunks(&document, version, &extracted, passages, clock.as_ref());
+            (extracted, chunks)
         });
-        let chunks = chunks.collect();
-        Ok((extracted, chunks))
+        let (extracted, chunks) =
+            cutting.await.map_err(|_| JobError::retry("cutting the text panicked; see the log"))?;
+        Ok((extracted, chunks.map_err(Stopped::Failed)?))
     }
 
     /// Embeddings by content: those that equal passages of this tenant have already, and fresh ones for the rest.
@@ -263,6 +266,7 @@ impl IngestDocument {
                     tracing::warn!(reason, "passages are kept without embeddings");
                     return Ok(found);
                 }
+                Err(error @ EmbedderError::Busy) => return Err(Stopped::Job(postponed(&error))),
                 Err(error) => return Err(Stopped::Job(JobError::retry(error))),
             };
             if vectors.len() != batch.len() || vectors.iter().any(|vector| vector.len() != DIMENSIONS) {
@@ -278,9 +282,49 @@ impl IngestDocument {
     }
 }
 
+/// The passages with what is known of each: pages, the headings above it, and under which hash its embedding is kept.
+fn chunks(
+    document: &Document,
+    version: u32,
+    extracted: &Extracted,
+    passages: Vec<Passage>,
+    clock: &dyn Clock,
+) -> Result<Vec<Chunk>, Failure> {
+    if passages.len() > CHUNKS_MAX {
+        let reason = format!("the document has {} passages; at most {CHUNKS_MAX} are kept", passages.len());
+        return Err(Failure { code: FailureCode::TooLarge, reason });
+    }
+    let mut headings = extracted.heading_walk();
+    let chunks = passages.into_iter().zip(0_u32..).map(|(passage, ordinal)| {
+        let pages = extracted.pages_of(passage.char_start, passage.char_end);
+        let heading_path = headings.above(passage.char_start);
+        Chunk {
+            id: ChunkId(clock.new_id()),
+            document_id: document.id,
+            collection_id: document.collection_id,
+            generation: version,
+            ordinal,
+            page_from: pages.map(|(from, _)| from),
+            page_to: pages.map(|(_, to)| to),
+            char_start: passage.char_start,
+            char_end: passage.char_end,
+            token_count: passage.token_count,
+            content_sha256: Sha256::digest(with_headings(&heading_path, &passage.text)).into(),
+            heading_path,
+            text: passage.text,
+            confidentiality: document.confidentiality,
+            created_by: document.created_by,
+        }
+    });
+    Ok(chunks.collect())
+}
+
 /// What a plugin cannot cut is not cut in another way than its collection wants.
 fn not_cut(error: ChunkerError, attempt: u32) -> Stopped {
-    if error.is_transient() || (error.is_death() && attempt < DEATHS) {
+    if error.is_transient() {
+        return Stopped::Job(postponed(&error));
+    }
+    if error.is_death() && attempt < DEATHS {
         return Stopped::Job(JobError::retry(error));
     }
     Stopped::Failed(Failure { code: FailureCode::ParserFailed, reason: error.to_string() })

@@ -2,7 +2,8 @@
 //!
 //! A document is known by its collection, its confidentiality and its source (a path or a URL). Bringing it again with
 //! other content replaces it: the old content is searched until the new one was read. Bringing content that is there
-//! already changes nothing and answers with the document that has it.
+//! already changes nothing and answers with the document that has it; unless reading it failed, or its job ended without
+//! having read it: then it is read anew.
 
 use std::sync::Arc;
 
@@ -19,20 +20,23 @@ use serde_json::Value;
 use time::OffsetDateTime;
 
 use super::ingest_document::{INGEST_DOCUMENT, payload};
-use crate::application::error::UseCaseError;
+use crate::application::error::{Invalid, UseCaseError};
 use crate::application::evidence::file_name::extension;
 use crate::application::evidence::receive_file::{Received, discard};
 use crate::application::ports::case_reader::Viewer;
 use crate::application::ports::document_store::{DocumentFilter, Place};
 use crate::application::ports::job_store::NewJob;
 use crate::application::ports::tenancy_store::{DocumentEffect, Effect};
-use crate::application::ports::{BlobStore, ChunkStore, DocumentStore, StoreError};
+use crate::application::ports::{BlobStore, ChunkStore, DocumentStore, JobStore, StoreError};
 use crate::application::request::{Caller, Claim, Written};
 use crate::application::tenancy::unit_of_work::{Act, Decide, Decision, Forget, Subject, Target, require_claim};
 use crate::application::tenancy::{TenancyPresenter, TenancyWriting};
 
 /// The collection of documents that name none.
 pub const DEFAULT_COLLECTION: &str = "default";
+
+/// The longest source, in bytes: the database looks sources up by an index, whose entries are short.
+pub const SOURCE_BYTES_MAX: usize = 2_000;
 
 /// Everything about documents but reading them.
 #[derive(Clone)]
@@ -45,6 +49,8 @@ pub struct Library {
     pub chunks: Arc<dyn ChunkStore>,
     /// Their bytes.
     pub blobs: Arc<dyn BlobStore>,
+    /// The jobs that read them.
+    pub jobs: Arc<dyn JobStore>,
 }
 
 /// A document that somebody brings; its bytes are staged.
@@ -104,6 +110,10 @@ impl Library {
         presenter: &dyn TenancyPresenter,
     ) -> Result<Written, UseCaseError> {
         self.require_curator(caller, claim, new.confidentiality).await?;
+        if new.source.len() > SOURCE_BYTES_MAX {
+            let detail = format!("has {} bytes; at most {SOURCE_BYTES_MAX} are allowed", new.source.len());
+            return Err(UseCaseError::Invalid(vec![Invalid::new("/source", detail)]));
+        }
         // As with evidence: bytes first, then the row that knows them, then a look whether a sweeper came in between.
         self.blobs.promote(new.received.staged, new.received.address).await?;
         let target = Target::Existing(caller.actor.tenant_id);
@@ -134,6 +144,25 @@ impl Library {
         caller.require_scope(Scope::KnowledgeRead)?;
         let found = self.documents.get(caller.actor.tenant_id, id).await?;
         found.filter(|document| may_see(&caller.actor, document)).ok_or(UseCaseError::NotFound("document"))
+    }
+
+    /// Why nobody reads a document any more that was not read: its job died or was cancelled. None while somebody will.
+    pub async fn abandoned(&self, document: &Document) -> Result<Option<String>, StoreError> {
+        let waits =
+            |document: &Document| matches!(document.status, DocumentStatus::Queued | DocumentStatus::Processing);
+        if !waits(document) {
+            return Ok(None);
+        }
+        let (tenant, job) = (document.tenant_id, document.job_id.map(JobId));
+        let job = if let Some(id) = job { self.jobs.get(tenant, id).await? } else { None };
+        let reason = match job {
+            Some(job) if !job.state.is_final() => return Ok(None),
+            Some(job) => format!("its job is {}: {}", job.state, job.error.as_deref().unwrap_or("no reason is known")),
+            None => "its job is gone".to_owned(),
+        };
+        // The job may have ended well since the document was looked at.
+        let now = self.documents.get(tenant, document.id).await?;
+        Ok(now.is_some_and(|now| now.version == document.version && waits(&now)).then_some(reason))
     }
 
     /// A page of documents, newest first.
@@ -199,6 +228,12 @@ impl Bring<'_> {
         })
     }
 
+    /// Whether the document has this content, and was or will be read.
+    async fn is_same(&self, document: &Document) -> Result<bool, StoreError> {
+        let same = document.sha256 == hex::encode(self.new.received.address.sha256);
+        Ok(same && document.status != DocumentStatus::Failed && self.library.abandoned(document).await?.is_none())
+    }
+
     fn document(&self, collection: CollectionId, job: JobId, now: OffsetDateTime) -> Document {
         let NewDocument { source, url, title, confidentiality, received, .. } = self.new;
         Document {
@@ -259,10 +294,8 @@ impl Decide for Bring<'_> {
         let place = Place { collection, confidentiality: self.new.confidentiality };
         let sha256 = self.new.received.address.sha256;
         let by_source = documents.find_source(tenant, &place, &self.new.source).await?;
-        let same =
-            |document: &Document| document.sha256 == hex::encode(sha256) && document.status != DocumentStatus::Failed;
         let known = match by_source {
-            Some(document) if same(&document) => Some(document),
+            Some(document) if self.is_same(&document).await? => Some(document),
             Some(document) => {
                 let job = JobId(self.fresh_id());
                 let before = serde_json::to_value(&document).map_err(StoreError::internal)?;
@@ -279,7 +312,10 @@ impl Decide for Bring<'_> {
                 effects.push(Effect::EnqueueJob(self.job(&next, job)?));
                 return Ok(decided(effects, "document.replace", next, false, before));
             }
-            None => documents.find_content(tenant, &place, sha256).await?.filter(same),
+            None => match documents.find_content(tenant, &place, sha256).await? {
+                Some(document) if self.is_same(&document).await? => Some(document),
+                _ => None,
+            },
         };
         if let Some(document) = known {
             let before = serde_json::to_value(&document).map_err(StoreError::internal)?;

@@ -111,7 +111,8 @@ pub trait DocumentStore: Send + Sync + 'static {
     async fn collections(&self, tenant: TenantId) -> Result<Vec<Collection>, StoreError>;
     /// The text that was read in a document.
     async fn text(&self, tenant: TenantId, id: DocumentId) -> Result<Option<DocumentText>, StoreError>;
-    /// Says that this version is being read; false when the document has another by now, or is gone.
+    /// Says that this version is being read; false when the document has another by now, or is gone, or this version was
+    /// read or failed already: a failure ends its job, so whoever begins after it lost that job.
     async fn begin(&self, tenant: TenantId, id: DocumentId, version: u32) -> Result<bool, StoreError>;
     /// Makes a reading what searches see.
     async fn publish(&self, reading: &Reading, completes: JobLease) -> Result<Published, StoreError>;

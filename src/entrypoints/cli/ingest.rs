@@ -8,11 +8,13 @@ use bytes::Bytes;
 use console::style;
 use docket_domain::case::Confidentiality;
 use docket_domain::document::record::is_collection_name;
-use docket_domain::document::{Chunking, ChunkingStrategy, DocumentStatus};
-use docket_domain::ids::DocumentId;
+use docket_domain::document::{Chunking, ChunkingStrategy, Document, DocumentStatus};
+use docket_domain::ids::{DocumentId, JobId};
+use docket_domain::job::JobState;
 use docket_domain::principal::Actor;
 use futures::stream;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::Failure;
@@ -21,6 +23,7 @@ use super::import::tenant;
 use crate::application::error::UseCaseError;
 use crate::application::evidence::receive_file::{Announced, receive_file};
 use crate::application::knowledge::library::{DEFAULT_COLLECTION, Library, NewDocument};
+use crate::application::ports::StoreError;
 use crate::application::request::Caller;
 use crate::bootstrap::{self, Parts};
 use crate::config::Loaded;
@@ -35,6 +38,11 @@ Read are PDF, HTML, Markdown, text and DOCX; other files are passed over. A file
 only if it changed. What a running service reads meanwhile is the same work: it is shared, not done twice.
 
 Exit codes: 0 every file can be searched, 1 some cannot (each with its reason), 2 wrong usage.";
+
+/// How long no document was done when one looks whether somebody still reads them.
+const QUIET: Duration = Duration::from_secs(2);
+/// How long no document was done when those are given up whose jobs wait for something that is down.
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// Extensions that are read.
 const EXTENSIONS: &[&str] = &["pdf", "html", "htm", "md", "txt", "docx"];
@@ -85,7 +93,7 @@ async fn ingest(args: &Args, files: &[(PathBuf, String)], parts: &Parts, loaded:
     let library = parts.library(&loaded.config, parts.administration(&loaded.config))?;
     let stop = CancellationToken::new();
     let service = bootstrap::ingest_service(parts, &loaded.config)?;
-    let working = tokio::spawn({
+    let mut working = tokio::spawn({
         let stop = stop.clone();
         async move { service.run(stop).await }
     });
@@ -103,7 +111,14 @@ async fn ingest(args: &Args, files: &[(PathBuf, String)], parts: &Parts, loaded:
         }
     }
     let brought = waiting.len();
-    let passages = wait(&library, &caller, waiting, &bar, &mut problems).await?;
+    let passages = tokio::select! {
+        passages = wait(&library, &caller, waiting, &bar, &mut problems) => passages?,
+        ended = &mut working => {
+            bar.finish_and_clear();
+            ended.map_err(|error| Failure::new(error.to_string()))??;
+            return Err(Failure::new("reading stopped early; a running service reads the rest"));
+        }
+    };
     stop.cancel();
     let ended = working.await.map_err(|error| Failure::new(error.to_string()))?;
     bar.finish_and_clear();
@@ -209,7 +224,9 @@ async fn wait(
     problems: &mut Vec<(String, String)>,
 ) -> Result<u64, Failure> {
     let mut passages = 0;
+    let mut last_done = Instant::now();
     while !waiting.is_empty() {
+        let before = waiting.len();
         let mut still = Vec::new();
         for (id, source) in waiting {
             let found = library.documents.get(caller.actor.tenant_id, id).await;
@@ -218,23 +235,44 @@ async fn wait(
                 bar.inc(1);
                 continue;
             };
-            match (document.status, document.failure) {
+            match (document.status, &document.failure) {
                 (DocumentStatus::Ready, _) => passages += u64::from(document.chunk_count),
                 (DocumentStatus::Failed, Some(failure)) => {
                     problems.push((source, format!("{}: {}", failure.code, failure.reason)));
                 }
-                _ => {
-                    bar.set_message(source.clone());
-                    still.push((id, source));
-                    continue;
-                }
+                _ => match stuck(library, &document, last_done.elapsed()).await {
+                    Ok(Some(reason)) => problems.push((source, reason)),
+                    Ok(None) => {
+                        bar.set_message(source.clone());
+                        still.push((id, source));
+                        continue;
+                    }
+                    Err(error) => return Err(Failure::new(error.to_string())),
+                },
             }
             bar.inc(1);
         }
         waiting = still;
+        if waiting.len() < before {
+            last_done = Instant::now();
+        }
         if !waiting.is_empty() {
             tokio::time::sleep(Duration::from_millis(200)).await;
         }
     }
     Ok(passages)
+}
+
+/// Why a document will not be read any more, or not soon, when none was done for so long.
+async fn stuck(library: &Library, document: &Document, quiet: Duration) -> Result<Option<String>, StoreError> {
+    if quiet < QUIET {
+        return Ok(None);
+    }
+    if let Some(reason) = library.abandoned(document).await? {
+        return Ok(Some(format!("was not read, {reason}; ingest it again to have it read")));
+    }
+    let Some(id) = document.job_id.filter(|_| quiet >= PATIENCE) else { return Ok(None) };
+    let job = library.jobs.get(document.tenant_id, JobId(id)).await?;
+    let waits = job.filter(|job| job.state == JobState::Queued).and_then(|job| job.error);
+    Ok(waits.map(|error| format!("is not read yet, its job {id} waits: {error}")))
 }
