@@ -2,6 +2,10 @@
 
 use std::time::Duration;
 
+use docket::application::ports::document_store::Published;
+use docket_domain::document::{Failure, FailureCode};
+use docket_domain::ids::{DocumentId, JobId, TenantId};
+use docket_domain::job::JobLease;
 use docket_domain::principal::Role;
 use http::Method;
 use serde_json::{Value, json};
@@ -163,5 +167,76 @@ async fn addresses_inside_the_house_are_not_fetched() {
         let answer = app.post("/v1/documents", Role::Caseworker, &json!({"url": url})).await;
         let problem = answer.assert_problem(422, "validation-failed");
         assert_eq!(problem["errors"][0]["pointer"], "/url", "{url}");
+    }
+}
+
+#[tokio::test]
+async fn a_document_that_nobody_reads_any_more_is_queued_again_when_it_is_brought_again() {
+    let app = TestApp::start().await;
+    let first = bring(&app, Role::Caseworker, form("order.md", TEXT, &[])).await.json();
+    let again = bring(&app, Role::Caseworker, form("order.md", TEXT, &[])).await;
+    assert_eq!((again.status, &again.json()["job_id"]), (200, &first["job_id"]), "its job waits: nothing changes");
+    let cancel = format!("/v1/jobs/{}/cancel", first["job_id"].as_str().unwrap());
+    let cancelled = app.post(&cancel, Role::Admin, &json!({})).await;
+    assert_eq!(cancelled.status, 200, "{}", cancelled.text);
+    let anew = bring(&app, Role::Caseworker, form("order.md", TEXT, &[])).await;
+    let document = anew.json();
+    assert_eq!((anew.status, &document["id"]), (200, &first["id"]), "{}", anew.text);
+    assert_eq!((&document["status"], &document["version"]), (&json!("queued"), &json!(2)));
+    let jobs: Vec<String> = sqlx::query_scalar("SELECT id::text FROM docket.jobs WHERE kind = 'ingest_document'")
+        .fetch_all(&app.superuser().await)
+        .await
+        .unwrap();
+    assert_eq!(json!(jobs), json!([document["job_id"]]), "the new job alone waits");
+}
+
+#[tokio::test]
+async fn a_worker_that_lost_its_job_does_not_begin_what_another_gave_up() {
+    let app = TestApp::start().await;
+    let document = bring(&app, Role::Caseworker, form("order.md", TEXT, &[])).await.json();
+    let (tenant, id, job): (Uuid, Uuid, Uuid) = sqlx::query_as(
+        "UPDATE docket.jobs SET worker_id = id, lease_token = 7 WHERE kind = 'ingest_document'
+         RETURNING tenant_id, (payload->>'document_id')::uuid, id",
+    )
+    .fetch_one(&app.superuser().await)
+    .await
+    .unwrap();
+    let (tenant, id) = (TenantId(tenant), DocumentId(id));
+    let documents = app.parts.documents();
+    assert!(documents.begin(tenant, id, 1).await.unwrap());
+    let failure = Failure { code: FailureCode::ParserFailed, reason: "it died twice".to_owned() };
+    let lease = JobLease { tenant_id: tenant, job_id: JobId(job), token: 7 };
+    assert_eq!(documents.fail(tenant, id, 1, &failure, lease).await.unwrap(), Published::Done);
+    assert!(!documents.begin(tenant, id, 1).await.unwrap(), "it has failed");
+    let shown = app.get(&format!("/v1/documents/{}", document["id"].as_str().unwrap()), Role::Caseworker).await.json();
+    assert_eq!((&shown["status"], &shown["failure"]["code"]), (&json!("failed"), &json!("parser_failed")), "{shown}");
+}
+
+#[tokio::test]
+async fn without_plugin_workers_a_document_waits_and_no_attempt_counts() {
+    let app = app_with(|config| config.plugins.program = Some("/bin/false".into())).await;
+    let document = bring(&app, Role::Caseworker, form("order.md", TEXT, &[])).await.json();
+    let path = format!("/v1/jobs/{}", document["job_id"].as_str().unwrap());
+    for _ in 0..600 {
+        let job = app.get(&path, Role::Admin).await.json();
+        if job["state"] == "queued" && !job["error"].is_null() {
+            assert_eq!(job["attempt"], 0, "{job}");
+            assert!(job["error"].as_str().unwrap().starts_with("no parser is free"), "{job}");
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    panic!("the job was not put back within half a minute");
+}
+
+#[tokio::test]
+async fn a_source_is_bounded_in_bytes_as_its_index_is() {
+    let app = TestApp::start().await;
+    for (source, status) in [("規".repeat(1_000), 422), ("é".repeat(1_000), 201)] {
+        let answer = bring(&app, Role::Caseworker, form("order.md", TEXT, &[("source", &source)])).await;
+        assert_eq!(answer.status, status, "{}", answer.text);
+        if status == 422 {
+            assert_eq!(answer.json()["errors"][0]["pointer"], "/source", "{}", answer.text);
+        }
     }
 }

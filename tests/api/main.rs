@@ -34,6 +34,7 @@ mod event_feed;
 mod event_stream;
 mod evidence;
 mod evidence_in_s3;
+mod fetched_documents;
 mod generated_client;
 mod idempotency;
 mod isolation;

@@ -31,6 +31,15 @@ pub struct Kind {
     pub family: Family,
 }
 
+impl Kind {
+    /// Whether a file of this kind may come under the media type (in lower case, without parameters).
+    pub fn may_be_declared(&self, essence: &str) -> bool {
+        let unsaid = essence.is_empty() || essence == "application/octet-stream";
+        let plain = self.family == Family::Text && essence == "text/plain";
+        unsaid || plain || essence == self.media_type || self.also_declared.contains(&essence)
+    }
+}
+
 const fn kind(media_type: &'static str, extensions: &'static [&'static str], family: Family) -> Kind {
     Kind { media_type, extensions, also_declared: &[], family }
 }
@@ -51,7 +60,7 @@ pub const KINDS: &[Kind] = &[
     },
     kind("application/json", &["json"], Family::Text),
     Kind { also_declared: &["text/xml"], ..kind("application/xml", &["xml"], Family::Text) },
-    kind("text/html", &["html", "htm"], Family::Text),
+    Kind { also_declared: &["application/xhtml+xml"], ..kind("text/html", &["html", "htm"], Family::Text) },
     kind("message/rfc822", &["eml"], Family::Text),
     kind("application/vnd.openxmlformats-officedocument.wordprocessingml.document", &["docx"], Family::Container),
     kind("application/vnd.openxmlformats-officedocument.spreadsheetml.sheet", &["xlsx"], Family::Container),
@@ -71,6 +80,11 @@ pub fn by_name(name: &str) -> Result<&'static Kind, String> {
 /// The kind with this media type.
 pub fn by_media_type(media_type: &str) -> Option<&'static Kind> {
     KINDS.iter().find(|kind| kind.media_type == media_type)
+}
+
+/// The kind that files declared under this media type (in lower case, without parameters) usually are.
+pub fn declared_as(media_type: &str) -> Option<&'static Kind> {
+    by_media_type(media_type).or_else(|| KINDS.iter().find(|kind| kind.also_declared.contains(&media_type)))
 }
 
 /// The type under which content is handed out: text of any kind only as bytes to save.
@@ -108,9 +122,7 @@ pub fn identify(name: &str, declared: &str, head: &[u8], tail: &[u8]) -> Result<
 
 fn declared_fits(kind: &Kind, declared: &str) -> Result<(), String> {
     let essence = declared.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
-    let unsaid = essence.is_empty() || essence == "application/octet-stream";
-    let plain = kind.family == Family::Text && essence == "text/plain";
-    if unsaid || plain || essence == kind.media_type || kind.also_declared.contains(&essence.as_str()) {
+    if kind.may_be_declared(&essence) {
         return Ok(());
     }
     Err(format!("declared as {essence}, but the extension stands for {}", kind.media_type))

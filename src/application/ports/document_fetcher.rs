@@ -1,13 +1,18 @@
 //! The port for fetching a document that somebody names by its address.
 
+use std::pin::Pin;
+
 use async_trait::async_trait;
 use bytes::Bytes;
+use futures::Stream;
 
-/// What an address gave.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// A document as it comes.
+pub type FetchedBytes = Pin<Box<dyn Stream<Item = Result<Bytes, FetchFailure>> + Send>>;
+
+/// What an address gives.
 pub struct Fetched {
-    /// All of it.
-    pub bytes: Bytes,
+    /// The document. Dropping it ends the transfer.
+    pub bytes: FetchedBytes,
     /// The media type that the server says, without parameters; empty when it says none.
     pub media_type: String,
 }
@@ -27,14 +32,18 @@ pub enum FetchFailure {
         /// In bytes.
         limit: u64,
     },
+    /// Too many documents are being fetched already; the same request may succeed later.
+    #[error("too many documents are being fetched")]
+    Busy,
 }
 
 /// Fetches documents from the public internet.
 ///
 /// Contract: what leads to an address inside the house is refused before a byte is sent, whatever the name resolves to and
-/// however the address is written; no redirect is followed; time and size are bounded.
+/// however the address is written; no redirect is followed; time, size and the number of documents on their way at once are
+/// bounded, and no document is held in memory as a whole.
 #[async_trait]
 pub trait DocumentFetcher: Send + Sync + 'static {
-    /// Fetches one document of at most `limit` bytes.
+    /// Begins to fetch one document; beyond `limit` bytes it ends as too large.
     async fn fetch(&self, url: &str, limit: u64) -> Result<Fetched, FetchFailure>;
 }

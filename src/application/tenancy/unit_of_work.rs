@@ -167,7 +167,7 @@ impl TenancyWriting {
     pub async fn carry_out(&self, act: Act<'_>, decide: &dyn Decide) -> Result<Written, UseCaseError> {
         for _ in 0..ATTEMPTS {
             let now = self.clock.now();
-            if let Some(written) = self.replay(&act).await? {
+            if let Some(written) = self.answered(act.caller, act.claim).await? {
                 return Ok(written);
             }
             let (tenant_id, tenant, head) = match act.target {
@@ -207,9 +207,10 @@ impl TenancyWriting {
         from_random(&bytes)
     }
 
-    async fn replay(&self, act: &Act<'_>) -> Result<Option<Written>, UseCaseError> {
-        let Some(claim) = act.claim else { return Ok(None) };
-        let actor = &act.caller.actor;
+    /// The stored answer of a finished request with the same key; for acts whose preparation is work of its own.
+    pub async fn answered(&self, caller: &Caller, claim: Option<&Claim>) -> Result<Option<Written>, UseCaseError> {
+        let Some(claim) = claim else { return Ok(None) };
+        let actor = &caller.actor;
         let scope = KeyScope { principal_id: actor.principal_id, key: &claim.key };
         let Some(answer) = self.store.load_answer(actor.tenant_id, scope).await? else { return Ok(None) };
         if answer.expired {

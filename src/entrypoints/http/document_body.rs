@@ -11,7 +11,7 @@ use uuid::Uuid;
 
 use super::form::Form;
 use crate::application::error::{Invalid, UseCaseError};
-use crate::application::knowledge::library::DEFAULT_COLLECTION;
+use crate::application::knowledge::library::{DEFAULT_COLLECTION, SOURCE_BYTES_MAX};
 
 /// Longest source, in characters.
 const SOURCE_MAX: usize = 1_000;
@@ -260,6 +260,12 @@ pub fn labels(body: Value) -> Result<Labels, UseCaseError> {
         title: form.line("title", TITLE_MAX).filter(|title| !title.is_empty()),
         url: form.line("url", 2_000).filter(|url| !url.is_empty()),
     };
+    // An address is a source, too, where none is named.
+    for (name, text) in [("source", &labels.source), ("url", &labels.url)] {
+        if text.as_ref().is_some_and(|text| text.len() > SOURCE_BYTES_MAX) {
+            form.error(name, format!("must have {SOURCE_BYTES_MAX} bytes in UTF-8 at most"));
+        }
+    }
     let allowed = "collection, confidentiality, source, title, url, chunking_strategy, chunk_size, chunk_overlap";
     form.finish(allowed).map_err(UseCaseError::Invalid)?;
     Ok(labels)

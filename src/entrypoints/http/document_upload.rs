@@ -2,16 +2,15 @@
 
 use axum::extract::multipart::{Field, MultipartError};
 use axum::extract::{FromRequest, Multipart, Request};
-use bytes::Bytes;
-use futures::{StreamExt, TryStreamExt, stream};
+use futures::{StreamExt, TryStreamExt};
 use serde_json::{Map, Value};
 use url::Url;
 
 use super::document_body::{Labels, invalid, labels};
-use super::extract::JsonBody;
 use super::problem::{Problem, ProblemKind};
 use super::state::ApiState;
 use crate::application::error::{Invalid, UseCaseError};
+use crate::application::evidence::media_type;
 use crate::application::evidence::receive_file::{Announced, Received, discard, receive_file};
 use crate::application::ports::document_fetcher::FetchFailure;
 use crate::application::request::Caller;
@@ -44,36 +43,46 @@ pub(super) async fn from_form(
 }
 
 /// Reads a body that names an address, and fetches from there.
-pub(super) async fn from_url(state: &ApiState, caller: &Caller, body: JsonBody) -> Result<(Received, Labels), Problem> {
-    let mut labels = labels(body.value)?;
+pub(super) async fn from_url(state: &ApiState, caller: &Caller, body: Value) -> Result<(Received, Labels), Problem> {
+    let mut labels = labels(body)?;
     let url = labels.url.clone().ok_or_else(|| invalid("/url", "is required"))?;
     let limit = state.max_evidence_bytes;
-    let fetched = state.fetcher.fetch(&url, limit).await.map_err(|failure| match failure {
-        FetchFailure::TooLarge { limit } => UseCaseError::TooLarge { limit },
-        FetchFailure::Refused(words) | FetchFailure::Failed(words) => invalid("/url", &words),
-    })?;
+    let fetched = state.fetcher.fetch(&url, limit).await.map_err(not_fetched)?;
     let announced = Announced { file_name: file_name(&url, &fetched.media_type), media_type: fetched.media_type };
-    let chunks = stream::iter([Ok::<Bytes, UseCaseError>(fetched.bytes)]);
+    let chunks = fetched.bytes.map_err(not_fetched);
     let tenant = caller.actor.tenant_id;
     let received = receive_file(state.blobs.as_ref(), tenant, state.clock.new_id(), &announced, chunks, limit).await?;
     labels.source.get_or_insert(url);
     Ok((received, labels))
 }
 
-/// A name for what came from an address: its last part, with the extension that the media type asks for.
+fn not_fetched(failure: FetchFailure) -> UseCaseError {
+    match failure {
+        FetchFailure::TooLarge { limit } => UseCaseError::TooLarge { limit },
+        FetchFailure::Refused(words) | FetchFailure::Failed(words) => invalid("/url", &words),
+        FetchFailure::Busy => UseCaseError::RateLimited { retry_after_seconds: 5 },
+    }
+}
+
+/// A name for what came from an address: its last part, with an extension that fits the media type. Addresses name programs
+/// and pages as they like; what the server says of its answer goes before that.
 fn file_name(url: &str, media_type: &str) -> String {
     let url = Url::parse(url).ok();
     let last = url.as_ref().and_then(|url| url.path_segments()?.next_back()).unwrap_or_default();
     let stem: String =
         last.chars().map(|c| if c.is_ascii_alphanumeric() || "._-".contains(c) { c } else { '_' }).collect();
     let stem = if stem.is_empty() { "page".to_owned() } else { stem };
-    let extension = match media_type {
-        "application/pdf" => ".pdf",
-        "text/html" | "application/xhtml+xml" => ".html",
-        "text/markdown" => ".md",
-        _ => return stem,
+    let usual = match media_type {
+        "text/markdown" | "text/x-markdown" => "md",
+        said => match media_type::declared_as(said) {
+            Some(kind) => kind.extensions[0],
+            None => return stem,
+        },
     };
-    if stem.to_ascii_lowercase().ends_with(extension) { stem } else { format!("{stem}{extension}") }
+    if media_type::by_name(&stem).is_ok_and(|kind| kind.may_be_declared(media_type)) {
+        return stem;
+    }
+    format!("{stem}.{usual}")
 }
 
 async fn read_parts(
@@ -132,4 +141,36 @@ fn broken(error: &MultipartError) -> Problem {
         return Problem::new(ProblemKind::PayloadTooLarge, "the upload is larger than this server accepts");
     }
     Problem::new(ProblemKind::MalformedRequest, "the form ended early or is not valid multipart/form-data (RFC 7578)")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::file_name;
+
+    #[test]
+    fn a_name_keeps_the_extension_that_fits_its_media_type_and_gets_one_otherwise() {
+        const DOCX: &str = "application/vnd.openxmlformats-officedocument.wordprocessingml.document";
+        for (path, media_type, name) in [
+            ("rules", "text/html", "rules.html"),
+            ("rules.htm", "text/html", "rules.htm"),
+            ("rules.php", "application/xhtml+xml", "rules.php.html"),
+            ("", "application/xhtml+xml", "page.html"),
+            ("rules.asp", "text/plain", "rules.asp.txt"),
+            ("README.md", "text/plain", "README.md"),
+            ("rules", "text/markdown", "rules.md"),
+            ("rules.md", "text/markdown", "rules.md"),
+            ("download", DOCX, "download.docx"),
+            ("act.docx", DOCX, "act.docx"),
+            ("act.pdf", "application/octet-stream", "act.pdf"),
+            ("act.pdf", "", "act.pdf"),
+            ("act.PDF", "application/pdf", "act.PDF"),
+            ("act", "application/pdf", "act.pdf"),
+        ] {
+            assert_eq!(
+                file_name(&format!("https://example.org/a/{path}?q=1"), media_type),
+                name,
+                "{path} {media_type}"
+            );
+        }
+    }
 }
