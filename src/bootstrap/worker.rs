@@ -14,7 +14,8 @@ use crate::adapters::system::SystemRandomness;
 use crate::application::jobs::answer_upkeep::{PurgeAnswers, SettleLostCalls};
 use crate::application::jobs::deadlines::{EscalateBreachedCase, WatchDeadlines};
 use crate::application::jobs::maintenance::{
-    self, PurgeDeliveryAttempts, PurgeFinishedJobs, PurgeIdempotencyKeys, SignCheckpoint, SweepEvidence, VerifyAudit,
+    self, PurgeChunkDeletions, PurgeDeliveryAttempts, PurgeFinishedJobs, PurgeIdempotencyKeys, SignCheckpoint,
+    SweepEvidence, VerifyAudit,
 };
 use crate::application::jobs::probe::Probe;
 use crate::application::jobs::{JobHandler, Registry};
@@ -90,6 +91,9 @@ pub fn ingest_service(parts: &Parts, config: &Config) -> anyhow::Result<Arc<dyn 
     Ok(Arc::new(JobRunner(Tools { queue, registry, ids, randomness, settings: runner_settings(config) })))
 }
 
+/// How many days removals of passages are noted. A process that slept for longer must be started anew.
+const REMOVALS_DAYS: u32 = 30;
+
 /// Every kind of job. A new one is a line here.
 pub(super) fn registry(parts: &Parts, config: &Config, outside: &Outside) -> anyhow::Result<Registry> {
     let clock = parts.clock.clone();
@@ -99,6 +103,7 @@ pub(super) fn registry(parts: &Parts, config: &Config, outside: &Outside) -> any
         Arc::new(Probe { clock: clock.clone() }),
         Arc::new(PurgeIdempotencyKeys(housekeeping.clone())),
         Arc::new(PurgeDeliveryAttempts { housekeeping: housekeeping.clone(), age: days(config.webhooks.log_days) }),
+        Arc::new(PurgeChunkDeletions { housekeeping: housekeeping.clone(), age: days(REMOVALS_DAYS) }),
         Arc::new(PurgeFinishedJobs {
             housekeeping,
             age: days(config.worker.finished_days),

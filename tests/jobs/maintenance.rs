@@ -8,7 +8,8 @@ use docket::adapters::postgres::{PgAuditStore, PgEvidenceIndex, PgHousekeeping};
 use docket::adapters::system::{Ed25519Signer, SystemClock};
 use docket::application::jobs::JobHandler;
 use docket::application::jobs::maintenance::{
-    PurgeDeliveryAttempts, PurgeFinishedJobs, PurgeIdempotencyKeys, SignCheckpoint, SweepEvidence, schedules,
+    PurgeChunkDeletions, PurgeDeliveryAttempts, PurgeFinishedJobs, PurgeIdempotencyKeys, SignCheckpoint, SweepEvidence,
+    schedules,
 };
 use docket::application::ports::AuditStore;
 use docket::application::ports::job_store::NewJob;
@@ -93,6 +94,26 @@ async fn old_lines_of_every_tenants_delivery_log_go_and_younger_ones_stay() {
     assert_eq!(left, 7);
 }
 
+#[tokio::test]
+async fn old_removals_of_passages_go_and_younger_ones_stay() {
+    let bench = Bench::new().await;
+    let owner = bench.owner().await;
+    sqlx::query(
+        "INSERT INTO docket.chunk_deletions (tenant_id, document_id, generation, deleted_at)
+         SELECT gen_random_uuid(), gen_random_uuid(), 1,
+                now() - CASE WHEN n <= 1100 THEN interval '31 days' ELSE interval '29 days' END
+         FROM generate_series(1, 1107) n",
+    )
+    .execute(&owner)
+    .await
+    .unwrap();
+    let housekeeping = Arc::new(PgHousekeeping::new(bench.pool.clone()));
+    let purge = Arc::new(PurgeChunkDeletions { housekeeping, age: time::Duration::days(30) });
+    assert_eq!(once(&bench, purge).await, json!({"removed": 1_100}), "in more than one batch");
+    let left: i64 = sqlx::query_scalar("SELECT count(*) FROM docket.chunk_deletions").fetch_one(&owner).await.unwrap();
+    assert_eq!(left, 7);
+}
+
 /// What each purge reads when nothing is old enough, of a table that holds a thousand rows that will be.
 #[tokio::test]
 async fn a_purge_reads_what_is_old_and_nothing_else() {
@@ -108,6 +129,8 @@ async fn a_purge_reads_what_is_old_and_nothing_else() {
                                    attempted_at)
          SELECT gen_random_uuid(), gen_random_uuid(), gen_random_uuid(), gen_random_uuid(), 'docket.case.created', 1,
                 'delivered', 3, now()",
+        "docket.chunk_deletions (tenant_id, document_id, generation)
+         SELECT gen_random_uuid(), gen_random_uuid(), n",
         "docket.answers (tenant_id, id, principal_id, fingerprint, state, lease_until, question, created_at)
          SELECT (SELECT min(id::text)::uuid FROM docket.tenants), gen_random_uuid(), gen_random_uuid(),
                 decode(repeat('00', 32), 'hex'), 'failed', now(), 'why?', now()",
@@ -126,6 +149,7 @@ async fn a_purge_reads_what_is_old_and_nothing_else() {
         ("purge_idempotency_keys(100)", "idempotency_keys"),
         ("purge_finished_jobs(interval '7 days', interval '90 days', 100)", "finished_jobs"),
         ("purge_delivery_attempts(interval '30 days', 100)", "delivery_attempts"),
+        ("purge_chunk_deletions(interval '30 days', 100)", "chunk_deletions"),
         ("purge_answers(interval '30 days', 100)", "answers"),
         ("settle_lost_model_calls(100)", "model_calls"),
     ] {

@@ -11,7 +11,7 @@ use docket::application::knowledge::follow_passages::FollowPassages;
 use docket::application::models::PrefixCache;
 use docket::application::ports::KeywordIndex;
 use docket::application::ports::case_reader::Viewer;
-use docket::application::ports::keyword_index::KeywordFeed;
+use docket::application::ports::keyword_index::{Followed, KeywordChange, KeywordFeed};
 use docket::application::ports::language_model::{GroundingPassage, ModelRequest, Sampling};
 use docket::application::ports::passage_index::PassageFilter;
 use docket_domain::case::visibility::Sight;
@@ -151,6 +151,46 @@ async fn an_index_of_words_that_was_thrown_away_is_built_anew_equal_to_the_last_
     let anew = everything(&first, &tenants);
     assert!(passages(&anew) == passages(&changed), "a new one finds other passages than the one that followed");
     stop.cancel();
+}
+
+#[tokio::test]
+async fn whoever_begins_to_follow_is_not_told_of_what_was_removed_before() {
+    let app = TestApp::start().await;
+    let owner = app.superuser().await;
+    let principal = app.tenants[0].principals[&Role::Supervisor];
+    let tenant = tenant_of(&owner, principal).await;
+    let (feed, mut numbers) = (PgKeywordFeed::new(app.pool.clone()), SplitMix64::new(19));
+    let gone = bring(&owner, tenant, principal, &mut numbers).await;
+    let stays = bring(&owner, tenant, principal, &mut numbers).await;
+    sqlx::query("DELETE FROM docket.documents WHERE id = $1").bind(gone).execute(&owner).await.unwrap();
+    // As long as a transaction of somebody else is older than the removal, the removal may still be news.
+    let began = Instant::now();
+    loop {
+        let told = feed.changes(Followed::default(), 1_000).await.unwrap();
+        let (removed, added): (Vec<_>, Vec<_>) =
+            told.changes.iter().partition(|change| matches!(change, KeywordChange::Remove { .. }));
+        if (removed.len(), added.len()) == (0, PASSAGES) {
+            // What is removed from now on is told.
+            sqlx::query("DELETE FROM docket.documents").execute(&owner).await.unwrap();
+            let mut next = told.next;
+            loop {
+                let later = feed.changes(next, 1_000).await.unwrap();
+                if later
+                    .changes
+                    .iter()
+                    .any(|change| matches!(change, KeywordChange::Remove { document_id, .. } if document_id.0 == stays))
+                {
+                    break;
+                }
+                assert!(began.elapsed() < Duration::from_secs(40), "the removal is not told");
+                next = later.next;
+                tokio::time::sleep(Duration::from_millis(50)).await;
+            }
+            return;
+        }
+        assert!(began.elapsed() < Duration::from_secs(40), "{removed:?}");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
 }
 
 #[tokio::test]

@@ -1,4 +1,4 @@
-//! Removing what is no longer needed, by the functions of `migrations/0008_jobs.sql` and `0026`.
+//! Removing what is no longer needed, by the functions of `migrations/0008_jobs.sql`, `0026` and `0033`.
 
 use async_trait::async_trait;
 use sqlx::PgPool;
@@ -46,6 +46,14 @@ impl Housekeeping for PgHousekeeping {
         let limit = i32::try_from(limit).unwrap_or(i32::MAX);
         let gone =
             sqlx::query_scalar!(r#"SELECT docket.purge_delivery_attempts($1, $2) AS "gone!""#, interval(age), limit);
+        let gone = gone.fetch_one(&self.pool).await.map_err(store_error)?;
+        Ok(u64::try_from(gone).unwrap_or_default())
+    }
+
+    async fn purge_chunk_deletions(&self, age: Duration, limit: u32) -> Result<u64, StoreError> {
+        let limit = i32::try_from(limit).unwrap_or(i32::MAX);
+        let gone =
+            sqlx::query_scalar!(r#"SELECT docket.purge_chunk_deletions($1, $2) AS "gone!""#, interval(age), limit);
         let gone = gone.fetch_one(&self.pool).await.map_err(store_error)?;
         Ok(u64::try_from(gone).unwrap_or_default())
     }

@@ -38,6 +38,13 @@ impl PgKeywordFeed {
         Ok(row.fetch_one(&self.pool).await.map_err(store_error)?.epoch)
     }
 
+    /// Where whoever begins follows removals from: what an earlier transaction removed is in no snapshot from now on.
+    async fn horizon(&self) -> Result<u64, StoreError> {
+        let row = sqlx::query!(r#"SELECT pg_snapshot_xmin(pg_current_snapshot())::text AS "horizon!""#);
+        let horizon = row.fetch_one(&self.pool).await.map_err(store_error)?.horizon;
+        horizon.parse().map_err(StoreError::internal)
+    }
+
     async fn added(&self, after: Followed, limit: u32) -> Result<Vec<(u64, KeywordEntry)>, StoreError> {
         let rows = sqlx::query!(
             r#"SELECT written_by::text AS "written_by!", id AS "id!", tenant_id AS "tenant_id!",
@@ -100,9 +107,13 @@ impl PgKeywordFeed {
 impl KeywordFeed for PgKeywordFeed {
     async fn changes(&self, after: Followed, limit: u32) -> Result<KeywordChanges, StoreError> {
         let epoch = self.epoch().await?;
+        let mut next = after;
+        if after == Followed::default() {
+            // Before the passages are read: what is removed while they are is not missed.
+            next.removed.0 = self.horizon().await?;
+        }
         let added = self.added(after, limit).await?;
         let complete = added.len() < limit as usize;
-        let mut next = after;
         if let Some((transaction, entry)) = added.last() {
             next.added = (*transaction, entry.chunk_id.0);
         }

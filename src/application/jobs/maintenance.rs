@@ -30,6 +30,7 @@ pub fn schedules() -> Result<Vec<Schedule>, InvalidCron> {
         platform("purge_idempotency_keys", "*/10 * * * *")?,
         platform("purge_finished_jobs", "5 * * * *")?,
         platform("purge_delivery_attempts", "15 * * * *")?,
+        platform("purge_chunk_deletions", "20 3 * * *")?,
         platform("settle_lost_calls", "*/5 * * * *")?,
         platform("purge_answers", "25 3 * * *")?,
         platform(super::deadlines::WATCH, "* * * * *")?,
@@ -140,6 +141,33 @@ impl JobHandler for PurgeDeliveryAttempts {
             let purged = self.housekeeping.purge_delivery_attempts(self.age, size);
             async { purged.await.inspect(|gone| delivery::purged(*gone)) }
         };
+        let removed = batch_after_batch(context, BATCH, purge).await?;
+        Ok(Outcome::DoneWith(json!({"removed": removed})))
+    }
+}
+
+/// Removes notes of passages that were removed long ago.
+pub struct PurgeChunkDeletions {
+    /// Where they are.
+    pub housekeeping: Arc<dyn Housekeeping>,
+    /// How long they are kept: longer than a process that follows the passages may sleep without being started anew.
+    pub age: Duration,
+}
+
+#[async_trait]
+impl JobHandler for PurgeChunkDeletions {
+    fn spec(&self) -> KindSpec {
+        let about = "Removes notes of removed passages that every index has followed long ago.";
+        let spec = KindSpec::new("purge_chunk_deletions", about);
+        KindSpec { concurrency: 1, keeps_results: true, enqueued_by: OPERATORS, ..spec }
+    }
+
+    fn check(&self, payload: &Value) -> Result<(), String> {
+        no_payload(payload)
+    }
+
+    async fn run(&self, context: &JobContext, _: &Value) -> Result<Outcome, JobError> {
+        let purge = |size| self.housekeeping.purge_chunk_deletions(self.age, size);
         let removed = batch_after_batch(context, BATCH, purge).await?;
         Ok(Outcome::DoneWith(json!({"removed": removed})))
     }

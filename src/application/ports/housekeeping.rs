@@ -17,4 +17,6 @@ pub trait Housekeeping: Send + Sync + 'static {
     async fn purge_finished_jobs(&self, age: Duration, dead_age: Duration, limit: u32) -> Result<u64, StoreError>;
     /// Removes lines of the delivery logs that are so old.
     async fn purge_delivery_attempts(&self, age: Duration, limit: u32) -> Result<u64, StoreError>;
+    /// Removes notes of passages that were removed longer than `age` ago.
+    async fn purge_chunk_deletions(&self, age: Duration, limit: u32) -> Result<u64, StoreError>;
 }
