@@ -81,6 +81,63 @@ def test_a_page_is_read_without_its_boilerplate_and_with_its_headings() -> None:
     assert (read.title, read.language) == ("Act 7 | Regulator", "en")
 
 
+def test_a_page_within_a_form_is_read_without_its_controls() -> None:
+    page = (
+        b"<html><body><form id='aspnetForm' method='post'><input type='hidden' value='state'><h1>Act 9</h1>"
+        b"<p>Masters report within 24 hours.</p><select><option>Choose</option></select><textarea>Say</textarea>"
+        b"<button>Send</button></form></body></html>"
+    )
+    read = HtmlParser().parse(File("page.aspx", "text/html", page))
+    assert read.text == "Act 9\n\nMasters report within 24 hours."
+
+
+_WORD = (
+    'xmlns:w="http://schemas.openxmlformats.org/wordprocessingml/2006/main" '
+    'xmlns:mc="http://schemas.openxmlformats.org/markup-compatibility/2006"'
+)
+
+
+def word(body: str) -> str:
+    document = package(document=f"<w:document {_WORD}><w:body>{body}</w:body></w:document>")
+    read = DocxParser().parse(File("a.docx", "", document))
+    check(read)
+    return read.text
+
+
+def said(words: str) -> str:
+    return f"<w:p><w:r><w:t>{words}</w:t></w:r></w:p>"
+
+
+def test_a_table_in_a_cell_is_read_once() -> None:
+    inner = f"<w:tbl><w:tr><w:tc>{said('c')}</w:tc><w:tc>{said('d')}</w:tc></w:tr></w:tbl>"
+    for _ in range(40):
+        inner = f"<w:tbl><w:tr><w:tc>{inner}</w:tc></w:tr></w:tbl>"
+    rows = f"<w:tr><w:tc>{said('a')}</w:tc><w:tc>{said('b')}{inner}</w:tc></w:tr><w:tr><w:tc>{said('e')}</w:tc></w:tr>"
+    assert word(f"<w:tbl>{rows}</w:tbl>") == "a | b c d\ne"
+
+
+def test_a_text_box_is_read_once_and_after_its_paragraph() -> None:
+    box = f"<w:txbxContent>{said('boxed')}{said('twice')}</w:txbxContent>"
+    both = f"<mc:AlternateContent><mc:Choice>{box}</mc:Choice><mc:Fallback>{box}</mc:Fallback></mc:AlternateContent>"
+    anchored = f"<w:p><w:r><w:t>before</w:t></w:r><w:r>{both}</w:r><w:r><w:t> after</w:t></w:r></w:p>"
+    assert word(anchored + said("next")) == "before after\n\nboxed\n\ntwice\n\nnext"
+
+
+def test_what_was_moved_is_read_where_it_stands_now() -> None:
+    moved = "<w:r><w:t>moved</w:t></w:r>"
+    gone = "<w:p><w:moveFrom>{0}</w:moveFrom><w:del><w:r><w:tab/><w:delText>gone</w:delText></w:r></w:del></w:p>"
+    body = gone.format(moved) + said("first") + f"<w:p><w:moveTo>{moved}</w:moveTo></w:p>"
+    assert word(body + f"<w:moveTo>{said('block')}</w:moveTo>") == "first\n\nmoved\n\nblock"
+
+
+def test_titles_are_short_and_headings_few() -> None:
+    read = MarkdownParser().parse(File("a.md", "", f"---\ntitle: {'t' * 900}\n---\n# One\n".encode()))
+    assert read.title == "t" * 500
+    assert refusal(HtmlParser(), b"<h1>a</h1>" * 20_001) == Reason.TOO_LARGE
+    with pytest.raises(RefusedFileError, match="more than 20000 headings"):
+        MarkdownParser().parse(File("a.md", "", b"# a\n" * 20_001))
+
+
 @settings(max_examples=150, deadline=None)
 @given(st.binary(max_size=300), st.sampled_from(["", "%PDF-1.4\n", "<html><body>", "# ", "PK\x03\x04"]))
 def test_any_bytes_give_a_sound_text_or_a_refusal(noise: bytes, start: str) -> None:

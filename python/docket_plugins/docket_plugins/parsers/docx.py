@@ -17,6 +17,17 @@ RATIO_MAX: Final = 300
 ENTRIES_MAX: Final = 5_000
 
 _W: Final = "{http://schemas.openxmlformats.org/wordprocessingml/2006/main}"
+_MC: Final = "{http://schemas.openxmlformats.org/markup-compatibility/2006}"
+_P: Final = f"{_W}p"
+_BOX: Final = f"{_W}txbxContent"
+_WRAPPERS: Final = frozenset(
+    [
+        *(f"{_W}{name}" for name in ("sdt", "sdtContent", "customXml", "ins", "moveTo")),
+        *(f"{_MC}{name}" for name in ("AlternateContent", "Choice")),
+    ]
+)
+_NOT_THERE: Final = frozenset([f"{_W}del", f"{_W}moveFrom", f"{_MC}Fallback"])
+"""What was deleted, what stands elsewhere by now, and what stands beside it in a newer form."""
 _DC_TITLE: Final = "{http://purl.org/dc/elements/1.1/}title"
 _OLE: Final = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
 _HEADING_STYLE: Final = re.compile(r"^(?:heading|berschrift|titre)\s*([1-9])$", re.IGNORECASE)
@@ -67,7 +78,7 @@ def _read(package: zipfile.ZipFile) -> Extracted:
     if "word/footnotes.xml" in names:
         for note in _xml(package, "word/footnotes.xml").findall(f"{_W}footnote"):
             if note.get(f"{_W}type") is None:
-                builder.block(" ".join(filter(None, (_words(paragraph) for paragraph in note.iter(f"{_W}p")))))
+                builder.block(" ".join(filter(None, map(_words, _paragraphs(note)))))
     title = None
     if "docProps/core.xml" in names:
         title = (_xml(package, "docProps/core.xml").findtext(_DC_TITLE) or "").strip()[:500]
@@ -119,36 +130,57 @@ def _level(outline: ET.Element | None) -> int:
 
 
 def _blocks(body: ET.Element, styles: dict[str, int], builder: Builder) -> None:
-    for part in _parts(body):
-        if part.tag == f"{_W}p":
-            style = part.find(f"{_W}pPr/{_W}pStyle")
-            name = (style.get(f"{_W}val") or "") if style is not None else ""
-            by_name = _HEADING_STYLE.match(name)
-            level = styles.get(name) or (int(by_name.group(1)) if by_name else 0)
-            level = level or _level(part.find(f"{_W}pPr/{_W}outlineLvl"))
-            listed = part.find(f"{_W}pPr/{_W}numPr") is not None and not level
-            words = _words(part)
-            builder.block(f"- {words}" if listed and words else words, level=level)
+    for part in _children(body, _P, f"{_W}tbl"):
+        if part.tag == _P:
+            # What stands in text boxes comes after the paragraph that they hang on.
+            for paragraph in (part, *_paragraphs(part)):
+                _paragraph(paragraph, styles, builder)
         else:
-            for index, row in enumerate(part.iter(f"{_W}tr")):
-                cells = (" ".join(filter(None, map(_words, cell.iter(f"{_W}p")))) for cell in row.iter(f"{_W}tc"))
+            for index, row in enumerate(_children(part, f"{_W}tr")):
+                # A table in a cell is words of that cell.
+                cells = (" ".join(filter(None, map(_words, _paragraphs(cell)))) for cell in _children(row, f"{_W}tc"))
                 builder.block(" | ".join(cells), gap="\n" if index else "\n\n")
 
 
-def _parts(body: ET.Element) -> Iterator[ET.Element]:
-    """Paragraphs and tables in order, also those inside content controls."""
-    waiting = list(reversed(body))
+def _paragraph(paragraph: ET.Element, styles: dict[str, int], builder: Builder) -> None:
+    style = paragraph.find(f"{_W}pPr/{_W}pStyle")
+    name = (style.get(f"{_W}val") or "") if style is not None else ""
+    by_name = _HEADING_STYLE.match(name)
+    level = styles.get(name) or (int(by_name.group(1)) if by_name else 0)
+    level = level or _level(paragraph.find(f"{_W}pPr/{_W}outlineLvl"))
+    listed = paragraph.find(f"{_W}pPr/{_W}numPr") is not None and not level
+    words = _words(paragraph)
+    builder.block(f"- {words}" if listed and words else words, level=level)
+
+
+def _children(parent: ET.Element, *tags: str) -> Iterator[ET.Element]:
+    """Children of these kinds in order, also those inside content controls and tracked changes."""
+    waiting = list(reversed(parent))
     while waiting:
         part = waiting.pop()
-        if part.tag in {f"{_W}p", f"{_W}tbl"}:
+        if part.tag in tags:
             yield part
-        elif part.tag in {f"{_W}sdt", f"{_W}sdtContent", f"{_W}customXml", f"{_W}ins"}:
+        elif part.tag in _WRAPPERS:
+            waiting.extend(reversed(part))
+
+
+def _paragraphs(parent: ET.Element) -> Iterator[ET.Element]:
+    """Every paragraph below, however deep, each once and in order."""
+    waiting = list(reversed(parent))
+    while waiting:
+        part = waiting.pop()
+        if part.tag == _P:
+            yield part
+        if part.tag not in _NOT_THERE:
             waiting.extend(reversed(part))
 
 
 def _words(paragraph: ET.Element) -> str:
+    """The paragraph's own words; those in its text boxes are other paragraphs'."""
     found: list[str] = []
-    for node in paragraph.iter():
+    waiting = list(reversed(paragraph))
+    while waiting:
+        node = waiting.pop()
         match node.tag.removeprefix(_W):
             case "t":
                 found.append(node.text or "")
@@ -160,4 +192,6 @@ def _words(paragraph: ET.Element) -> str:
                 found.append("-")
             case _:
                 pass
+        if node.tag != _BOX and node.tag not in _NOT_THERE:
+            waiting.extend(reversed(node))
     return clean("".join(found)).strip()
