@@ -14,6 +14,7 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 
 use super::environment::{WorkerEnvironment, find_home};
 use super::frame::{FRAME_MAX, Frame};
+use super::noise::EventNames;
 use super::process::Launch;
 use super::slot::{Waiting, keep};
 use crate::application::ports::health::{HealthProbe, ProbeState};
@@ -112,7 +113,7 @@ impl PluginPool {
         let program = settings.program.clone().or_else(|| std::env::current_exe().ok()).unwrap_or_default();
         let stop = CancellationToken::new();
         let shared = Arc::new(Shared {
-            launch: Launch { program, environment, within: settings.startup },
+            launch: Launch { program, environment, within: settings.startup, names: EventNames::default() },
             recycle_after: settings.recycle_after.max(1),
             queue: tokio::sync::Mutex::new(receiver),
             states: Mutex::new(vec![SlotState::Starting; settings.workers.max(1)]),

@@ -17,7 +17,7 @@ use tracing::Span;
 
 use super::environment::WorkerEnvironment;
 use super::frame::{Frame, FrameError};
-use super::noise::log_lines;
+use super::noise::{Budget, EventNames, log_lines, log_record};
 use crate::faults::Fault;
 use crate::telemetry::plugins::PLUGIN_EVENTS;
 use crate::telemetry::{self, RequestContext};
@@ -34,11 +34,16 @@ pub(super) struct Launch {
     pub environment: WorkerEnvironment,
     /// How long it may take until it is ready.
     pub within: Duration,
+    /// Under which names its plugins count.
+    pub names: EventNames,
 }
 
 /// The call that a worker serves, for whatever it says meanwhile.
 #[derive(Clone, Default)]
-pub(super) struct CurrentCall(Arc<Mutex<Option<Serving>>>);
+pub(super) struct CurrentCall {
+    serving: Arc<Mutex<Option<Serving>>>,
+    names: EventNames,
+}
 
 struct Serving {
     number: u64,
@@ -49,19 +54,19 @@ struct Serving {
 
 impl CurrentCall {
     pub(super) fn begin(&self, number: u64, plugin: String, span: Span, context: Option<Arc<RequestContext>>) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(Serving { number, plugin, span, context });
+        *self.serving.lock().unwrap_or_else(PoisonError::into_inner) = Some(Serving { number, plugin, span, context });
     }
 
     /// The call has its answer: its span may close, and those above it. What is said from now on is still most likely of it.
     pub(super) fn end(&self) {
-        if let Some(serving) = self.0.lock().unwrap_or_else(PoisonError::into_inner).as_mut() {
+        if let Some(serving) = self.serving.lock().unwrap_or_else(PoisonError::into_inner).as_mut() {
             serving.span = Span::none();
         }
     }
 
     /// Does something in the span and the request of the latest call.
     pub(super) fn enter(&self, act: impl FnOnce(u64)) {
-        let serving = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let serving = self.serving.lock().unwrap_or_else(PoisonError::into_inner);
         match serving.as_ref() {
             Some(Serving { number, span, context, .. }) => span.in_scope(|| match context {
                 Some(context) => telemetry::within(context.clone(), || act(*number)),
@@ -72,9 +77,10 @@ impl CurrentCall {
     }
 
     fn count(&self, event: &str, amount: u64) {
-        let serving = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let serving = self.serving.lock().unwrap_or_else(PoisonError::into_inner);
         let plugin = serving.as_ref().map_or_else(String::new, |serving| serving.plugin.clone());
-        metrics::counter!(PLUGIN_EVENTS, "plugin" => plugin, "event" => event.to_owned()).increment(amount);
+        let event = self.names.of(&plugin, event);
+        metrics::counter!(PLUGIN_EVENTS, "plugin" => plugin, "event" => event).increment(amount);
     }
 }
 
@@ -112,7 +118,7 @@ impl Worker {
             .kill_on_drop(true)
             .spawn()
             .map_err(|error| failed(&format!("cannot run {}", launch.program.display()), error))?;
-        let current = CurrentCall::default();
+        let current = CurrentCall { names: launch.names.clone(), ..CurrentCall::default() };
         if let (Some(out), Some(err)) = (child.stdout.take(), child.stderr.take()) {
             tokio::spawn(log_lines(out, "stdout", current.clone()));
             tokio::spawn(log_lines(err, "stderr", current.clone()));
@@ -202,6 +208,7 @@ async fn read_frames(
     replies: mpsc::Sender<Result<Reply, FrameError>>,
     current: CurrentCall,
 ) {
+    let mut budget = Budget::default();
     loop {
         let read = Frame::receive(&mut reader).await.and_then(|frame| {
             let header: Value =
@@ -209,7 +216,7 @@ async fn read_frames(
             Ok(Reply { header, payload: frame.payload })
         });
         match read {
-            Ok(reply) if reply.header["kind"] == "log" => log(&reply.header, &current),
+            Ok(reply) if reply.header["kind"] == "log" => log_record(&reply.header, &current, &mut budget),
             Ok(reply) if reply.header["kind"] == "count" => {
                 let event = reply.header["event"].as_str().unwrap_or_default();
                 current.count(event, reply.header["amount"].as_u64().unwrap_or(1));
@@ -222,17 +229,6 @@ async fn read_frames(
             }
         }
     }
-}
-
-fn log(record: &Value, current: &CurrentCall) {
-    let text = |member: &str| record[member].as_str().unwrap_or_default();
-    let (logger, message) = (text("logger"), text("message"));
-    current.enter(|_| match text("level") {
-        "CRITICAL" | "ERROR" => tracing::error!(logger, "{message}"),
-        "WARNING" => tracing::warn!(logger, "{message}"),
-        "INFO" => tracing::info!(logger, "{message}"),
-        _ => tracing::debug!(logger, "{message}"),
-    });
 }
 
 #[cfg(test)]
