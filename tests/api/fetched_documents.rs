@@ -45,8 +45,8 @@ async fn an_address_is_fetched_once_for_a_key_whatever_it_gives_later() {
     assert_eq!((replayed.status, &replayed.text), (201, &first.text));
     bring(&app, "one", &json!({"url": format!("{origin}/other")})).await.assert_problem(422, "idempotency-key-reused");
     assert_eq!(server.count(), 1, "what is answered from the store is not fetched");
-    let replaced = bring(&app, "two", &body).await;
-    assert_eq!((replaced.status, &replaced.json()["version"]), (200, &json!(2)), "{}", replaced.text);
+    let changed = bring(&app, "two", &body).await;
+    assert_eq!((changed.status, &changed.json()["version"]), (200, &json!(2)), "{}", changed.text);
     assert_eq!(server.count(), 2);
 }
 
