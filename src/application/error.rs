@@ -98,6 +98,9 @@ pub enum UseCaseError {
     /// The job that this was the effect of is another worker's by now; nothing was changed.
     #[error("another worker has this job by now")]
     LeaseLost,
+    /// A document was deleted while an answer was being made from it; the answer is not kept.
+    #[error("a document that this answer was being made from was deleted meanwhile; retry for an answer without it")]
+    SourcesGone,
     /// The credential is missing, unknown, expired or revoked.
     #[error("{0}")]
     Unauthenticated(&'static str),

@@ -20,7 +20,7 @@ use uuid::Uuid;
 
 use crate::desk::{TENANT, caseworker, claim, reporter, supervisor};
 
-use self::scene::{Script, bench, last, question};
+use self::scene::{DOCUMENT, Script, bench, last, question};
 
 /// 900 tokens in, 20 out.
 const COST: i64 = 900 * 1_000 + 20 * 2_000;
@@ -208,8 +208,27 @@ async fn an_answer_from_what_one_may_no_longer_see_is_gone_and_others_answers_al
     assert!(matches!(read_answer(&bench.answering, &demoted, answer.id).await, Err(UseCaseError::NotFound(_))));
     assert!(matches!(bench.ask(demoted, "k1", ASKS).await, Err(UseCaseError::NotFound(_))));
     let sql = "DELETE FROM docket.answers WHERE document_ids @> ARRAY[$1]";
-    let gone = sqlx::query(sql).bind(Uuid::from_u128(2)).execute(&bench.owner).await.unwrap();
+    let gone = sqlx::query(sql).bind(DOCUMENT).execute(&bench.owner).await.unwrap();
     assert_eq!(gone.rows_affected(), 1, "the answer names what it was made from");
+}
+
+#[tokio::test]
+async fn an_answer_made_from_a_document_that_is_being_deleted_is_not_kept() {
+    let bench = bench(Confidentiality::Public, 1_000_000_000).await;
+    let mut deletion = bench.owner.begin().await.unwrap();
+    let gone = sqlx::query("DELETE FROM docket.documents WHERE id = $1").bind(DOCUMENT).execute(&mut *deletion).await;
+    assert_eq!(gone.unwrap().rows_affected(), 1);
+    let Answered::Events(events) = bench.ask(caseworker(), "k1", ASKS).await.unwrap() else { panic!() };
+    bench.until_settled(1).await;
+    // The trigger of this deletion has looked already: it would never see the answer.
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    deletion.commit().await.unwrap();
+    assert!(matches!(last(events).await, Err(UseCaseError::SourcesGone)));
+    let left: Vec<(String, bool)> = sqlx::query_as("SELECT state, key_hash IS NULL FROM docket.answers")
+        .fetch_all(&bench.owner)
+        .await
+        .unwrap();
+    assert_eq!(left, [("failed".to_owned(), true)], "nothing of it is left, and the key is free");
 }
 
 #[tokio::test]

@@ -11,7 +11,7 @@ use super::error::{store_error, unreadable};
 use super::housekeeping::interval;
 use crate::application::ports::StoreError;
 use crate::application::ports::answer_store::{
-    AnswerClaim, AnswerStore, Claimed, Feedback, FinishedAnswer, JudgedAnswer, KeptAnswer,
+    AnswerClaim, AnswerStore, Claimed, Feedback, Finished, FinishedAnswer, JudgedAnswer, KeptAnswer,
 };
 
 /// [`AnswerStore`] on PostgreSQL, by the functions and tables of `migrations/0023_answers.sql`.
@@ -61,13 +61,23 @@ impl AnswerStore for PgAnswerStore {
     }
 
     #[tracing::instrument(name = "UPDATE answers", skip_all, fields(otel.kind = "client", db.system.name = "postgresql", db.operation.name = "UPDATE", db.collection.name = "answers"))]
-    async fn finish(&self, tenant: TenantId, answer: &FinishedAnswer) -> Result<bool, StoreError> {
+    /// The documents are locked as a foreign key would lock them: a deletion under way is waited for, and one that comes later waits
+    /// for this, so that its trigger sees the answer.
+    async fn finish(&self, tenant: TenantId, answer: &FinishedAnswer) -> Result<Finished, StoreError> {
         let done = sqlx::query!(
-            "WITH context AS MATERIALIZED (SELECT set_config('docket.tenant', $1, true) IS NOT NULL AS ready)
-             UPDATE docket.answers
-             SET state = 'done', body = $4::text::json, confidentiality = $5, document_ids = $6, finished_at = $7
-             WHERE (SELECT ready FROM context) AND tenant_id = $1::text::uuid AND id = $2 AND lease_token = $3
-               AND state = 'running'",
+            r#"WITH context AS MATERIALIZED (SELECT set_config('docket.tenant', $1, true) IS NOT NULL AS ready),
+               sources AS MATERIALIZED (
+                   SELECT id FROM docket.documents
+                   WHERE (SELECT ready FROM context) AND tenant_id = $1::text::uuid AND id = ANY ($6)
+                   ORDER BY id FOR KEY SHARE),
+               kept AS (
+                   UPDATE docket.answers
+                   SET state = 'done', body = $4::text::json, confidentiality = $5, document_ids = $6, finished_at = $7
+                   WHERE (SELECT ready FROM context) AND (SELECT count(*) FROM sources) = cardinality($6::uuid[])
+                     AND tenant_id = $1::text::uuid AND id = $2 AND lease_token = $3 AND state = 'running'
+                   RETURNING id)
+               SELECT (SELECT count(*) FROM sources) = cardinality($6::uuid[]) AS "whole!",
+                      EXISTS (SELECT FROM kept) AS "kept!""#,
             tenant.to_string(),
             answer.id,
             answer.token,
@@ -76,7 +86,12 @@ impl AnswerStore for PgAnswerStore {
             &answer.document_ids,
             answer.now
         );
-        Ok(done.execute(&self.pool).await.map_err(store_error)?.rows_affected() == 1)
+        let done = done.fetch_one(&self.pool).await.map_err(store_error)?;
+        Ok(match (done.kept, done.whole) {
+            (true, _) => Finished::Kept,
+            (false, true) => Finished::LeaseLost,
+            (false, false) => Finished::SourcesGone,
+        })
     }
 
     async fn give_up(&self, tenant: TenantId, id: Uuid, token: i64, cancelled: bool) -> Result<bool, StoreError> {

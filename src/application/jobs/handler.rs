@@ -105,7 +105,7 @@ impl From<UseCaseError> for JobError {
         match error {
             UseCaseError::Store(cause) => cause.into(),
             UseCaseError::LeaseLost => Self::LeaseLost,
-            UseCaseError::Contention | UseCaseError::KeyInFlight => Self::retry(error),
+            UseCaseError::Contention | UseCaseError::KeyInFlight | UseCaseError::SourcesGone => Self::retry(error),
             UseCaseError::RateLimited { retry_after_seconds } => {
                 Self::Retry { reason: error.to_string(), after: Some(Duration::from_secs(retry_after_seconds)) }
             }

@@ -20,7 +20,7 @@ use super::answering::{Answering, cost_at_most};
 use super::passages::{FoundPassage, PassageQuery};
 use super::settling::Account;
 use crate::application::error::{Invalid, UseCaseError};
-use crate::application::ports::answer_store::{AnswerClaim, Claimed, FinishedAnswer};
+use crate::application::ports::answer_store::{AnswerClaim, Claimed, Finished, FinishedAnswer};
 use crate::application::ports::language_model::{GroundingPassage, ModelEvent, ModelRequest, Sampling};
 use crate::application::ports::usage_ledger::{CallOutcome, CallPurpose};
 use crate::application::request::{Caller, Claim};
@@ -294,10 +294,11 @@ impl Work {
             document_ids,
             now: self.answering.clock.now(),
         };
-        if self.answering.answers.finish(self.tenant, &finished).await? {
-            return Ok(());
+        match self.answering.answers.finish(self.tenant, &finished).await? {
+            Finished::Kept => Ok(()),
+            Finished::LeaseLost => Err(UseCaseError::LeaseLost.into()),
+            Finished::SourcesGone => Err(UseCaseError::SourcesGone.into()),
         }
-        Err(UseCaseError::LeaseLost.into())
     }
 
     /// Hands an event on; the client's going away ends the work.

@@ -78,6 +78,17 @@ pub struct FinishedAnswer {
     pub now: OffsetDateTime,
 }
 
+/// What became of the result of a claim.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Finished {
+    /// It is stored.
+    Kept,
+    /// The token was not the current one.
+    LeaseLost,
+    /// A document that it was made from is no longer there.
+    SourcesGone,
+}
+
 /// What a reader thought of an answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Feedback {
@@ -110,14 +121,16 @@ pub struct JudgedAnswer {
 ///
 /// Contract: of several claims with one key of one principal, exactly one is `Mine` until its lease is over; a later claim
 /// takes the lease over with a larger token, and from then on the older token ends nothing. A key older than its lifetime
-/// counts as new. `finish` and `give_up` are false when the token is not the current one.
+/// counts as new. `give_up` is false when the token is not the current one. `finish` stores nothing that was made from a document
+/// which is gone, and an answer that it stored goes with the first of its documents that is deleted, also with one that is being
+/// deleted meanwhile.
 #[async_trait]
 pub trait AnswerStore: Send + Sync + 'static {
     /// Claims a question.
     async fn claim(&self, tenant: TenantId, claim: &AnswerClaim<'_>) -> Result<Claimed, StoreError>;
 
     /// Stores the result of the claim.
-    async fn finish(&self, tenant: TenantId, answer: &FinishedAnswer) -> Result<bool, StoreError>;
+    async fn finish(&self, tenant: TenantId, answer: &FinishedAnswer) -> Result<Finished, StoreError>;
 
     /// Ends a claim without a result and frees its key: the same request may be sent again.
     async fn give_up(&self, tenant: TenantId, id: Uuid, token: i64, cancelled: bool) -> Result<bool, StoreError>;

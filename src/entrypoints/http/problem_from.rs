@@ -36,7 +36,9 @@ impl From<UseCaseError> for Problem {
             UseCaseError::RateLimited { retry_after_seconds } => {
                 retry(Self::new(Kind::TooManyRequests, detail), retry_after_seconds)
             }
-            UseCaseError::Contention | UseCaseError::LeaseLost => retry(Self::new(Kind::ServiceUnavailable, detail), 1),
+            UseCaseError::Contention | UseCaseError::LeaseLost | UseCaseError::SourcesGone => {
+                retry(Self::new(Kind::ServiceUnavailable, detail), 1)
+            }
             UseCaseError::Unauthenticated(_) => Self::new(Kind::Unauthenticated, detail)
                 .with_header(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer")),
             UseCaseError::InvalidToken(why) => {

@@ -30,6 +30,8 @@ use crate::fakes::FrozenClock;
 use crate::support::database::TestDatabase;
 
 const LEAKS: &str = "An operator reports a leak within 24 hours. The report names the valve.";
+/// What the passage stands in.
+pub const DOCUMENT: Uuid = Uuid::from_u128(2);
 /// A dollar for a million tokens in, two out.
 const PRICE: Price = Price { input: 1_000_000_000, cache_read: 0, cache_write: 0, output: 2_000_000_000 };
 
@@ -44,7 +46,7 @@ impl FindPassages for OnePassage {
         }
         Ok(vec![FoundPassage {
             chunk_id: Uuid::from_u128(1),
-            document_id: Uuid::from_u128(2),
+            document_id: DOCUMENT,
             title: "Leaks".to_owned(),
             headings: vec![],
             text: format!("Größe. {LEAKS}"),
@@ -157,6 +159,7 @@ pub async fn bench(confidentiality: Confidentiality, budget: u64) -> Bench {
         .execute(&owner)
         .await
         .unwrap();
+    sow(&owner).await;
     let model = Arc::new(Scripted {
         script: Mutex::new(Script::Says("Operators report leaks within 24 hours [1].")),
         asked: AtomicUsize::new(0),
@@ -181,6 +184,21 @@ pub async fn bench(confidentiality: Confidentiality, budget: u64) -> Bench {
         },
     };
     Bench { answering, model, owner, _database: database }
+}
+
+/// The document of the one passage.
+async fn sow(owner: &PgPool) {
+    for statement in [
+        "INSERT INTO docket.collections (tenant_id, id, name, chunking_strategy, chunk_size, chunk_overlap, created_by, created_at)
+         VALUES ($1, $2, 'rules', 'recursive', 400, 0, $2, now())",
+        "INSERT INTO docket.evidence_blobs (tenant_id, sha256, size_bytes, media_type, created_at)
+         VALUES ($1, sha256(uuid_send($2)), 1, 'text/plain', now())",
+        "INSERT INTO docket.documents (tenant_id, id, collection_id, title, source, media_type, sha256, size_bytes,
+                                       confidentiality, status, created_by, created_at, updated_at)
+         VALUES ($1, $2, $2, 'Leaks', 'leaks.txt', 'text/plain', sha256(uuid_send($2)), 1, 'public', 'ready', $2, now(), now())",
+    ] {
+        sqlx::query(statement).bind(TENANT.0).bind(DOCUMENT).execute(owner).await.unwrap();
+    }
 }
 
 pub fn question(text: &str) -> Question {
