@@ -1,8 +1,10 @@
 //! Reranking by plugins through the running service.
 
 use docket_domain::principal::Role;
+use docket_domain::retrieval::statistics::SplitMix64;
 use serde_json::{Value, json};
 
+use crate::nearest::{document, tenant_of, vector};
 use crate::service::{bring, eventually, search, texts};
 use crate::support::TestApp;
 
@@ -41,6 +43,27 @@ async fn a_search_may_be_reranked_by_a_plugin() {
     let score = format!("{}", long["stages"]["rerank"]["score"].as_f64().unwrap());
     assert_eq!(score, LONG.chars().count().to_string(), "{answer}");
     assert!(stages(&answer).contains(&"rerank") && answer["degraded"].is_null(), "{answer}");
+}
+
+#[tokio::test]
+async fn what_is_beyond_the_reranked_candidates_follows_behind_them() {
+    let app = app("length", 60_000).await;
+    let owner = app.superuser().await;
+    let principal = app.tenants[0].principals[&Role::Supervisor];
+    let mut numbers = SplitMix64::new(5);
+    let bodies: Vec<String> = (0..40).map(|n| format!("Leaks are reported{}.", " to the harbour".repeat(n))).collect();
+    let passages: Vec<_> = bodies.iter().map(|text| (text.as_str(), vector(&mut numbers, 0))).collect();
+    document(&owner, tenant_of(&owner, principal).await, principal, "public", &passages).await;
+    let body = |rerank| json!({"query": "leaks reported", "fusion": "keywords", "limit": 50, "rerank": rerank});
+    let before = eventually(&app, 0, Role::Reporter, &body(false), |answer| texts(answer).len() == 40).await;
+    let after = search(&app, 0, Role::Reporter, &body(true)).await;
+    assert_eq!(texts(&after).len(), 40, "{after}");
+    assert_eq!(texts(&after)[30..], texts(&before)[30..], "in the order before");
+    let hits = after["hits"].as_array().unwrap();
+    assert!(hits[..30].iter().all(|hit| hit["stages"]["rerank"].is_object()));
+    assert!(hits[30..].iter().all(|hit| hit["stages"]["rerank"].is_null()));
+    let scores: Vec<f64> = hits.iter().map(|hit| hit["score"].as_f64().unwrap()).collect();
+    assert!(scores.windows(2).all(|pair| pair[0] >= pair[1]), "{scores:?}");
 }
 
 #[tokio::test]

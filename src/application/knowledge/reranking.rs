@@ -62,16 +62,23 @@ impl Reranking<'_> {
     }
 }
 
+/// What was not judged follows in the order before, and has no better score than the last that was.
 fn reorder(hits: &mut Vec<Hit>, judged: &[f64]) {
     let compared: Vec<(usize, f64)> = judged.iter().copied().enumerate().collect();
     let before: Vec<(usize, f64)> = hits.iter().take(compared.len()).map(|hit| hit.score).enumerate().collect();
     let mixed = convex_combination(&[(&before, FUSED_SHARE), (&compared, 1.0 - FUSED_SHARE)]);
     let mut slots: Vec<Option<Hit>> = hits.drain(..).map(Some).collect();
+    let mut lowest = f64::INFINITY;
     for (rank, (place, score)) in (1..).zip(mixed) {
+        lowest = score;
         if let Some(mut hit) = slots[place].take() {
             hit.places.rerank = Some(Place { rank, score: judged[place] });
             hit.score = score;
             hits.push(hit);
         }
+    }
+    for mut hit in slots.into_iter().flatten() {
+        hit.score = hit.score.min(lowest);
+        hits.push(hit);
     }
 }
