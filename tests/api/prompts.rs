@@ -3,12 +3,13 @@
 
 use std::time::Duration;
 
+use docket::config::Config;
 use docket_domain::principal::Role;
 use http::Method;
 use serde_json::json;
 use uuid::Uuid;
 
-use crate::model_server::{self, ModelServer};
+use crate::model_server::{self, Act, ModelServer};
 use crate::sown_document::SownDocument;
 use crate::support::{Answer, TestApp};
 
@@ -16,24 +17,30 @@ const OPEN: &str = "An operator reports a leak of gas within 24 hours of its dis
 const SECRET: &str = "An informant reports a leak of gas to the number 555-0199 at night.";
 const ASKS: [&str; 2] = ["Within how many hours is a leak of gas reported?", "Who reports a leak of gas?"];
 
+const SAYS: [&str; 3] = [
+    r#"{"choices":[{"delta":{"content":"A leak of gas is reported within 24 hours [1]."}}]}"#,
+    r#"{"choices":[{"delta":{},"finish_reason":"stop"}],"usage":{"prompt_tokens":90,"completion_tokens":9,"prompt_tokens_details":{"cached_tokens":64}}}"#,
+    "[DONE]",
+];
+
 struct Scene {
     app: TestApp,
     provider: ModelServer,
 }
 
 async fn scene() -> Scene {
-    let provider = ModelServer::playing(model_server::stream(&[
-        r#"{"choices":[{"delta":{"content":"A leak of gas is reported within 24 hours [1]."}}]}"#,
-        r#"{"choices":[{"delta":{},"finish_reason":"stop"}],"usage":{"prompt_tokens":90,"completion_tokens":9,"prompt_tokens_details":{"cached_tokens":64}}}"#,
-        "[DONE]",
-    ]))
-    .await;
+    scene_of(model_server::stream(&SAYS), |_| {}).await
+}
+
+async fn scene_of(script: Vec<Act>, change: impl FnOnce(&mut Config)) -> Scene {
+    let provider = ModelServer::playing(script).await;
     let base_url = provider.url();
     let app = TestApp::start_with(|config| {
         config.models.chain = vec!["compatible".to_owned()];
         config.models.prices = vec!["model=1/1/1/1".to_owned()];
         config.models.compatible.base_url = base_url;
         "model".clone_into(&mut config.models.compatible.model);
+        change(config);
     })
     .await;
     Scene { app, provider }
@@ -125,4 +132,14 @@ async fn no_prompt_is_made_from_what_was_replaced_or_removed() {
     let (_, after) = scene.prompt(0, Role::Reporter, ASKS[0]).await;
     assert!(after.contains("heard") && !after.contains("smelled"), "{after}");
     owner.close().await;
+}
+
+#[tokio::test]
+async fn an_answer_has_the_time_that_it_is_promised_and_not_that_of_other_requests() {
+    let mut script = vec![Act::Pause(Duration::from_millis(600))];
+    script.extend(model_server::stream(&SAYS));
+    let scene = scene_of(script, |config| config.server.request_timeout_ms = 300).await;
+    scene.bring(0, OPEN, "public").await;
+    // Each question is answered with 201, also those that came before the passage could be found.
+    scene.until(0, Role::Reporter, |prompt| prompt.contains(OPEN)).await;
 }

@@ -77,6 +77,7 @@ impl Server {
             public_url: format!("http://{address}"),
             request_timeout: Duration::from_millis(700),
             upload_timeout: Duration::from_secs(2),
+            answer_timeout: Duration::from_secs(2),
             max_in_flight: MAX_IN_FLIGHT,
             max_body_bytes: 4_000,
             max_upload_bytes: 50_000,

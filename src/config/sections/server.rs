@@ -41,7 +41,8 @@ section! {
         bind: SocketAddr = "\"127.0.0.1:8080\"", Rule::Address;
         /// Base URL that clients see, used in links and problem types. Empty: derived from `bind`.
         public_url: String = "\"\"", Rule::Url(&["http", "https"]);
-        /// Time for one request until the head of its answer, in milliseconds.
+        /// Time for one request until the head of its answer, in milliseconds. An answer from documents has its own
+        /// (`answers.timeout_seconds`) and five seconds more, if that is longer.
         request_timeout_ms: u64 = "30000", Rule::Integer { min: 100, max: 600_000 };
         /// The same for an upload of evidence, in milliseconds.
         upload_timeout_ms: u64 = "120000", Rule::Integer { min: 100, max: 3_600_000 };

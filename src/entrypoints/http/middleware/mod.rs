@@ -57,6 +57,8 @@ pub struct ShellSettings {
     pub request_timeout: Duration,
     /// The same for uploads.
     pub upload_timeout: Duration,
+    /// The same for answers from documents.
+    pub answer_timeout: Duration,
     /// Requests at once.
     pub max_in_flight: usize,
     /// Largest body, in bytes, before and after decompression.
@@ -67,12 +69,18 @@ pub struct ShellSettings {
     pub trusted_proxies: Vec<Network>,
 }
 
+/// What an answer has beyond its own time, to be stored, or to say that it was not ready.
+const BESIDE_THE_ANSWER: Duration = Duration::from_secs(5);
+
 impl From<&Config> for ShellSettings {
     fn from(config: &Config) -> Self {
         let server = &config.server;
+        let request_timeout = Duration::from_millis(server.request_timeout_ms);
+        let answering = Duration::from_secs(config.answers.timeout_seconds);
         Self {
             public_url: config.public_url(),
-            request_timeout: Duration::from_millis(server.request_timeout_ms),
+            request_timeout,
+            answer_timeout: request_timeout.max(answering + BESIDE_THE_ANSWER),
             upload_timeout: Duration::from_millis(server.upload_timeout_ms),
             max_in_flight: server.max_in_flight,
             max_body_bytes: server.max_body_bytes,
@@ -130,6 +138,11 @@ impl MatchedRoute {
         matches!(self.as_str(), "/healthz" | "/readyz" | "/startupz" | "/metrics")
     }
 
+    /// Whether it asks for an answer from documents, which has a time of its own.
+    fn is_answer(&self) -> bool {
+        self.as_str() == "/v1/answers"
+    }
+
     /// Whether the body is a file, which may be large and is streamed. A document may also be named by a URL, in JSON of
     /// ordinary size.
     fn is_upload(&self, request: &Request) -> bool {
@@ -173,10 +186,13 @@ async fn guarded(parts: &Parts, request: Request, route: &MatchedRoute, next: Ne
         Ok(permit) => permit,
         Err(problem) => return problem.into_response(),
     };
+    let settings = &parts.settings;
     let (limit, time) = if route.is_upload(&request) {
-        (parts.settings.max_upload_bytes, parts.settings.upload_timeout)
+        (settings.max_upload_bytes, settings.upload_timeout)
+    } else if route.is_answer() {
+        (settings.max_body_bytes, settings.answer_timeout)
     } else {
-        (parts.settings.max_body_bytes, parts.settings.request_timeout)
+        (settings.max_body_bytes, settings.request_timeout)
     };
     let (request, received) = match body_limit::apply(request, limit) {
         Ok(limited) => limited,
