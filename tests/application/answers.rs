@@ -113,6 +113,28 @@ async fn a_model_that_fails_or_breaks_off_frees_the_key_and_the_reservation() {
 }
 
 #[tokio::test]
+async fn attempts_that_began_and_came_to_nothing_are_charged() {
+    let mut bench = bench(Confidentiality::Public, 1_000_000_000).await;
+    bench.by_the_chain();
+    *bench.model.script.lock() = Script::Chokes;
+    assert!(matches!(bench.answer("k1", ASKS).await, Err(UseCaseError::Model(_))));
+    let attempts = i64::try_from(bench.model.asked.load(Ordering::SeqCst)).unwrap();
+    assert_eq!(bench.calls().await, [("failed".to_owned(), attempts * 900 * 1_000)]);
+    *bench.model.script.lock() = Script::IsSilent;
+    let Answered::Events(events) = bench.ask(caseworker(), "k2", ASKS).await.unwrap() else { panic!() };
+    while bench.model.asked.load(Ordering::SeqCst) <= usize::try_from(attempts).unwrap() {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    drop(events);
+    let calls = bench.until_settled(2).await;
+    assert_eq!(calls[1], ("cancelled".to_owned(), 1_000 * 1_000), "the input, as docket counts it");
+    assert_eq!(bench.spending().await, (calls[0].1 + calls[1].1, 0));
+    let models: Vec<Option<String>> =
+        sqlx::query_scalar("SELECT model FROM docket.model_calls").fetch_all(&bench.owner).await.unwrap();
+    assert!(models.iter().all(|model| model.as_deref() == Some("scripted")), "{models:?}");
+}
+
+#[tokio::test]
 async fn what_the_documents_do_not_say_is_not_answered_and_costs_nothing_where_nothing_was_found() {
     let bench = bench(Confidentiality::Public, 1_000_000_000).await;
     let answer = bench.answer("k1", "How many penguins are there?").await.unwrap();
@@ -224,10 +246,8 @@ async fn an_answer_made_from_a_document_that_is_being_deleted_is_not_kept() {
     tokio::time::sleep(Duration::from_millis(300)).await;
     deletion.commit().await.unwrap();
     assert!(matches!(last(events).await, Err(UseCaseError::SourcesGone)));
-    let left: Vec<(String, bool)> = sqlx::query_as("SELECT state, key_hash IS NULL FROM docket.answers")
-        .fetch_all(&bench.owner)
-        .await
-        .unwrap();
+    let left: Vec<(String, bool)> =
+        sqlx::query_as("SELECT state, key_hash IS NULL FROM docket.answers").fetch_all(&bench.owner).await.unwrap();
     assert_eq!(left, [("failed".to_owned(), true)], "nothing of it is left, and the key is free");
 }
 

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use docket::adapters::http_client::models::{AnthropicModel, Dialect, Endpoint, OpenAiModel, Timeouts};
 use docket::adapters::system::SystemRandomness;
-use docket::application::models::{ChainSettings, ModelChain};
+use docket::application::models::{ChainSettings, ModelChain, Tab};
 use docket::application::ports::language_model::{ModelEvent, ModelRequest, Sampling};
 use docket::application::ports::{Clock, LanguageModel};
 use docket_domain::ids::TenantId;
@@ -102,7 +102,7 @@ async fn ask(chain: &ModelChain, number: usize, findings: &Findings) -> Ended {
         sampling: Sampling::Usual,
     };
     let began = Instant::now();
-    let asked = chain.stream(&request, began + DEADLINE).await;
+    let asked = chain.stream(&request, began + DEADLINE, &Tab::default()).await;
     let ended = match asked {
         Err(_) => Ended::Unanswered,
         Ok((mut stream, answered)) => {

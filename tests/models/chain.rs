@@ -5,9 +5,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use docket::application::models::{Answered, ChainSettings, ModelChain};
+use docket::application::models::{Answered, ChainSettings, InVain, Metered, ModelChain, Tab};
 use docket::application::ports::language_model::{ModelError, ModelEvent, ModelRequest, ModelStream, StopReason};
 use docket::application::ports::{Clock, LanguageModel, Randomness};
+use docket_domain::budget::Usage;
 use docket_domain::job::RetryPolicy;
 use futures::{StreamExt, stream};
 use parking_lot::Mutex;
@@ -26,10 +27,16 @@ enum Turn {
     Hangs,
     /// Accepts the request, then fails before any text.
     BreaksBeforeText(ModelError),
+    /// The same after a report of 7 tokens of input.
+    BreaksAfterReport(ModelError),
     BreaksAfterText(ModelError),
+    /// Accepts the request and says nothing.
+    IsSilent,
     /// Sends one text and nothing more.
     StopsAfterText,
 }
+
+const REPORT: Usage = Usage { input_tokens: 7, cache_read_tokens: 0, cache_write_tokens: 0, output_tokens: 0 };
 
 struct Actor {
     name: &'static str,
@@ -78,6 +85,8 @@ impl LanguageModel for Actor {
             Turn::Refuses(error) => return Err(error),
             Turn::Hangs => std::future::pending().await,
             Turn::BreaksBeforeText(error) => stream::iter([Err(error)]).boxed(),
+            Turn::BreaksAfterReport(error) => stream::iter([Ok(ModelEvent::Usage(REPORT)), Err(error)]).boxed(),
+            Turn::IsSilent => stream::pending().boxed(),
             Turn::BreaksAfterText(error) => stream::iter([text, Err(error)]).boxed(),
             Turn::StopsAfterText => stream::iter([text]).chain(stream::pending()).boxed(),
         })
@@ -114,7 +123,7 @@ fn chain(actors: &[&Arc<Actor>]) -> ModelChain {
 
 async fn ask(chain: &ModelChain, seconds: u64) -> Result<(Read, Answered), ModelError> {
     let deadline = Instant::now() + Duration::from_secs(seconds);
-    let (stream, answered) = chain.stream(&request(), deadline).await?;
+    let (stream, answered) = chain.stream(&request(), deadline, &Tab::default()).await?;
     Ok((read(stream).await, answered))
 }
 
@@ -187,6 +196,42 @@ async fn an_answer_that_is_not_finished_by_the_deadline_is_ended() {
     let (read, _) = ask(&chain(&[&first]), 20).await.unwrap();
     assert_eq!((read.text.as_str(), read.end), ("first", Err(ModelError::TimedOut("the whole answer"))));
     assert_eq!(began.elapsed().as_secs(), 20);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_was_begun_in_vain_is_on_the_tab_and_what_was_never_accepted_is_not() {
+    let refused = ModelError::Refused("no".to_owned());
+    for (turn, owed) in [
+        (Turn::BreaksBeforeText(unavailable()), Some(10)),
+        (Turn::BreaksAfterReport(unavailable()), Some(7)),
+        (Turn::BreaksAfterReport(refused.clone()), Some(7)),
+        (Turn::BreaksBeforeText(refused), None),
+        (Turn::BreaksBeforeText(limited(1)), None),
+        (Turn::Refuses(unavailable()), None),
+        (Turn::IsSilent, Some(10)),
+        (Turn::Hangs, None),
+        (Turn::BreaksAfterText(unavailable()), None),
+        (Turn::Answers, None),
+    ] {
+        let (first, second) =
+            (Actor::new("first", std::slice::from_ref(&turn)), Actor::new("second", &[Turn::Answers]));
+        let tab = Tab::default();
+        let deadline = Instant::now() + Duration::from_mins(1);
+        let (_, answered) = chain(&[&first, &second]).stream(&request(), deadline, &tab).await.unwrap();
+        let in_vain = first.asked() - usize::from(answered.provider == "first");
+        let expected = owed.map(|input_tokens| InVain {
+            provider: "first".to_owned(),
+            model: "model".to_owned(),
+            metered: Metered { usage: Usage { input_tokens, ..Usage::default() }, estimated: true },
+        });
+        assert_eq!(tab.read(), vec![expected; in_vain].into_iter().flatten().collect::<Vec<_>>(), "{turn:?}");
+    }
+    // Given up by whoever asked.
+    let (silent, tab, request) = (Actor::new("silent", &[Turn::IsSilent]), Tab::default(), request());
+    let alone = chain(&[&silent]);
+    let asking = alone.stream(&request, Instant::now() + Duration::from_mins(1), &tab);
+    assert!(tokio::time::timeout(Duration::from_secs(1), asking).await.is_err());
+    assert_eq!(tab.read().len(), 1);
 }
 
 #[tokio::test(start_paused = true)]
@@ -268,14 +313,15 @@ async fn a_client_that_goes_away_says_nothing_about_the_provider() {
     let alone = chain(&[&first]);
     for _ in 0..20 {
         let deadline = Instant::now() + Duration::from_mins(1);
-        drop(alone.stream(&request(), deadline).await.unwrap());
+        drop(alone.stream(&request(), deadline, &Tab::default()).await.unwrap());
     }
     assert_eq!(first.asked(), 20);
     first.then(&[Turn::Hangs]);
     for _ in 0..20 {
         let deadline = Instant::now() + Duration::from_mins(1);
         let request = request();
-        let asking = alone.stream(&request, deadline);
+        let tab = Tab::default();
+        let asking = alone.stream(&request, deadline, &tab);
         assert!(tokio::time::timeout(Duration::from_millis(1), asking).await.is_err());
     }
     first.then(&[Turn::Answers]);

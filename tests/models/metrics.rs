@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use docket::adapters::http_client::models::{Dialect, Endpoint, OpenAiModel};
 use docket::adapters::system::{SystemClock, SystemRandomness};
-use docket::application::models::{ChainSettings, ModelChain};
+use docket::application::models::{ChainSettings, ModelChain, Tab};
 use docket::application::ports::LanguageModel;
 use docket::telemetry::metrics;
 use tokio::time::Instant;
@@ -28,7 +28,8 @@ async fn calls_are_measured_under_the_names_of_opentelemetry() {
     let models = vec![model("measured-sick", &sick), model("measured-well", &well)];
     let chain =
         ModelChain::new(models, ChainSettings::default(), Arc::new(SystemClock::new()), Arc::new(SystemRandomness));
-    let (stream, answered) = chain.stream(&request(), Instant::now() + Duration::from_mins(1)).await.unwrap();
+    let deadline = Instant::now() + Duration::from_mins(1);
+    let (stream, answered) = chain.stream(&request(), deadline, &Tab::default()).await.unwrap();
     assert_eq!((read(stream).await.text.as_str(), answered.attempts), ("Ten", 3));
 
     let page = metrics::render();

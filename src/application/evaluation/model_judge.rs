@@ -232,7 +232,7 @@ impl Judge {
         let deadline = Instant::now() + self.answering.rules.timeout;
         // Of a call that nobody took it is not known how many requests it was.
         *requests = 1;
-        let mut asked = self.answering.models.ask(request, deadline).await?;
+        let mut asked = self.answering.models.ask(request, deadline, &account.tab()).await?;
         *requests = asked.model.attempts;
         account.accepted(&asked.model, request);
         let mut text = String::new();

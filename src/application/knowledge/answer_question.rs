@@ -221,12 +221,13 @@ impl Work {
         let nanos = cost_at_most(self.answering.models.as_ref(), &self.answering.prices, &request)?;
         let mut account =
             Account::open(&self.answering, &self.caller, (CallPurpose::Answer, Some(self.id)), nanos).await?;
+        let tab = account.tab();
         let asked = tokio::select! {
             () = self.sender.closed() => {
                 account.settle(CallOutcome::Cancelled).await;
                 return Err(Stopped::Cancelled);
             }
-            asked = self.answering.models.ask(&request, deadline) => asked,
+            asked = self.answering.models.ask(&request, deadline, &tab) => asked,
         };
         let asked = match asked {
             Ok(asked) => asked,

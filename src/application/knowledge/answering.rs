@@ -10,7 +10,7 @@ use tokio::time::Instant;
 
 use super::answer::AnswerModel;
 use super::passages::FindPassages;
-use crate::application::models::PrefixCache;
+use crate::application::models::{PrefixCache, Tab};
 use crate::application::ports::language_model::{LanguageModel, ModelError, ModelRequest, ModelStream};
 use crate::application::ports::{AnswerStore, Clock, UsageLedger};
 
@@ -24,14 +24,15 @@ pub struct Asked {
 
 /// Asks one of several models.
 ///
-/// Contract: requests are repeated or sent elsewhere only before the first text; every wait ends by `deadline`.
+/// Contract: requests are repeated or sent elsewhere only before the first text; every wait ends by `deadline`. What attempts
+/// used that came to nothing is on the tab when this ends, also when it is dropped; what the returned stream uses is not.
 #[async_trait]
 pub trait AskModels: Send + Sync + 'static {
     /// The models that may be asked.
     fn models(&self) -> Vec<Arc<dyn LanguageModel>>;
 
     /// Asks.
-    async fn ask(&self, request: &ModelRequest, deadline: Instant) -> Result<Asked, ModelError>;
+    async fn ask(&self, request: &ModelRequest, deadline: Instant, tab: &Tab) -> Result<Asked, ModelError>;
 }
 
 /// What the dearest of the models can cost for this request, in nano-dollars; fails when one of them has no price.

@@ -9,7 +9,7 @@ use super::answer::{AnswerModel, AnswerUsage};
 use super::answer_question::millis;
 use super::answering::Answering;
 use crate::application::error::UseCaseError;
-use crate::application::models::{Metered, UsageMeter};
+use crate::application::models::{Metered, Tab, UsageMeter};
 use crate::application::ports::language_model::{ModelEvent, ModelRequest, StopReason};
 use crate::application::ports::usage_ledger::{CallOutcome, CallPurpose, Reservation, Settlement};
 use crate::application::request::Caller;
@@ -34,6 +34,7 @@ pub struct Account<'a> {
     model: Option<AnswerModel>,
     price: Price,
     meter: Option<UsageMeter>,
+    tab: Tab,
     first_token_ms: Option<u32>,
 }
 
@@ -69,7 +70,13 @@ impl<'a> Account<'a> {
             });
         }
         let (began, model, price, meter, first_token_ms) = (Instant::now(), None, Price::FREE, None, None);
-        Ok(Self { answering, tenant, id: reservation.id, began, model, price, meter, first_token_ms })
+        let (id, tab) = (reservation.id, Tab::default());
+        Ok(Self { answering, tenant, id, began, model, price, meter, tab, first_token_ms })
+    }
+
+    /// Where attempts in vain are to be put: they are settled with the call.
+    pub fn tab(&self) -> Tab {
+        self.tab.clone()
     }
 
     /// A model took the request: from here on its input is owed.
@@ -94,18 +101,30 @@ impl<'a> Account<'a> {
     /// Settles at what was used until now; the answer's usage, the time to the first text and to the end in milliseconds.
     pub async fn settle(self, outcome: CallOutcome) -> (AnswerUsage, u32, u32) {
         let nothing = Metered { usage: Usage::default(), estimated: false };
-        let Metered { usage: tokens, estimated } = self.meter.as_ref().map_or(nothing, UsageMeter::read);
-        let cost_nanos = self.price.cost(tokens);
+        let Metered { usage: mut tokens, mut estimated } = self.meter.as_ref().map_or(nothing, UsageMeter::read);
+        let mut cost_nanos = self.price.cost(tokens);
+        let mut model = self.model;
+        for attempt in self.tab.read() {
+            // Each at the price of its own model; the ledger names the one that answered, or the last one that began to.
+            let price = self.answering.prices.price(&attempt.model).unwrap_or(Price::FREE);
+            cost_nanos = cost_nanos.saturating_add(price.cost(attempt.metered.usage));
+            tokens = tokens.plus(attempt.metered.usage);
+            estimated |= attempt.metered.estimated;
+            if self.meter.is_none() {
+                let attempts = model.map_or(1, |model: AnswerModel| model.attempts.saturating_add(1));
+                model = Some(AnswerModel { provider: attempt.provider, name: attempt.model, attempts });
+            }
+        }
         let total_ms = millis(self.began);
         let settlement = Settlement {
             id: self.id,
             outcome,
-            provider: self.model.as_ref().map(|model| model.provider.clone()),
-            model: self.model.as_ref().map(|model| model.name.clone()),
+            attempts: model.as_ref().map_or(0, |model| model.attempts),
+            provider: model.as_ref().map(|model| model.provider.clone()),
+            model: model.map(|model| model.name),
             cost: cost_nanos,
             usage: tokens,
             estimated,
-            attempts: self.model.as_ref().map_or(0, |model| model.attempts),
             first_token_ms: self.first_token_ms,
             total_ms,
         };

@@ -12,6 +12,7 @@ use tracing::Span;
 
 use super::link::Permit;
 use super::meter::UsageMeter;
+use super::tab::{InVain, Tab};
 use crate::application::ports::Clock;
 use crate::application::ports::language_model::{ModelError, ModelEvent, ModelRequest, ModelStream, StopReason};
 use crate::telemetry::gen_ai::Asked;
@@ -25,17 +26,32 @@ pub struct Call {
     began: Instant,
     meter: UsageMeter,
     asked: Asked,
+    /// Where the attempt is put if it comes to nothing; none once somebody reads the answer and counts by himself.
+    tab: Option<Tab>,
+    /// The provider accepted the request: from here on its input is owed.
+    accepted: bool,
     spoke: bool,
 }
 
 impl Call {
-    /// Begins to watch a call.
-    pub fn begin(permit: Permit, request: &ModelRequest, attempt: u16, clock: Arc<dyn Clock>) -> Self {
+    /// Begins to watch a call; should it come to nothing, what it used is put on the tab.
+    pub fn begin(permit: Permit, request: &ModelRequest, attempt: u16, clock: Arc<dyn Clock>, tab: Tab) -> Self {
         let link = permit.link();
         let (asked, input) = (link.asked.clone(), link.model.input_tokens_at_most(request));
         let span = asked.span(request.max_output_tokens, u32::from(attempt));
         let meter = UsageMeter::new(input);
-        Self { permit: Some(permit), clock, span, began: Instant::now(), meter, asked, spoke: false }
+        let (permit, tab, began) = (Some(permit), Some(tab), Instant::now());
+        Self { permit, clock, span, began, meter, asked, tab, accepted: false, spoke: false }
+    }
+
+    /// The provider accepted the request and began to answer.
+    pub const fn accepted(&mut self) {
+        self.accepted = true;
+    }
+
+    /// The answer goes to somebody who counts what it uses.
+    pub fn handed_over(&mut self) {
+        self.tab = None;
     }
 
     /// Takes what the model sent.
@@ -65,16 +81,24 @@ impl Call {
     pub fn failed(&mut self, error: &ModelError) {
         if let Some(permit) = self.permit.take() {
             permit.failed(error, self.clock.now());
+            // Some say no only after they began to answer; what they did not report then, they did not do.
+            let declined = matches!(error, ModelError::Refused(_) | ModelError::RateLimited { .. });
+            self.accepted &= !declined || self.spoke || self.meter.has_report();
             self.over(Err(class(error)));
         }
     }
 
     fn over(&self, outcome: Result<&'static str, &'static str>) {
         self.asked.over(&self.span, self.began.elapsed(), outcome);
-        // A call that failed before it said anything is not charged by any provider.
+        // What was never accepted is not charged by any provider.
+        if !self.accepted {
+            return;
+        }
         let metered = self.meter.read();
-        if self.spoke || outcome.is_ok() {
-            self.asked.used(&self.span, metered.usage, metered.estimated);
+        self.asked.used(&self.span, metered.usage, metered.estimated);
+        if let (Err(_), Some(tab)) = (outcome, &self.tab) {
+            let (provider, model) = (self.asked.provider.clone(), self.asked.model.clone());
+            tab.add(InVain { provider, model, metered });
         }
     }
 }

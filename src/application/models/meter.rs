@@ -43,6 +43,11 @@ impl UsageMeter {
         }
     }
 
+    /// Whether the provider reported anything.
+    pub const fn has_report(&self) -> bool {
+        self.reported.is_some()
+    }
+
     /// What was used until now.
     pub fn read(&self) -> Metered {
         let reported = self.reported.unwrap_or_default();

@@ -17,6 +17,7 @@ use tracing::Instrument;
 
 use super::call::{Call, WatchedStream};
 use super::link::Link;
+use super::tab::Tab;
 use crate::application::knowledge::answer::AnswerModel;
 use crate::application::knowledge::answering::{AskModels, Asked};
 use crate::application::ports::language_model::{ModelError, ModelEvent, ModelRequest, ModelStream};
@@ -64,6 +65,7 @@ pub struct ModelChain {
 struct Search<'a> {
     request: &'a ModelRequest,
     deadline: Instant,
+    tab: &'a Tab,
     attempts: u16,
     last: Option<ModelError>,
 }
@@ -85,19 +87,22 @@ impl ModelChain {
     }
 
     /// Asks. Returns with the first text or the end of an answer without text; every wait, also those for the rest of the
-    /// stream, ends by `deadline`. Fails with what the last provider said, when none answered.
+    /// stream, ends by `deadline`. Fails with what the last provider said, when none answered. What was used in vain until
+    /// then is on the tab, also when this is dropped.
     pub async fn stream(
         &self,
         request: &ModelRequest,
         deadline: Instant,
+        tab: &Tab,
     ) -> Result<(ModelStream, Answered), ModelError> {
-        let mut search = Search { request, deadline, attempts: 0, last: None };
+        let mut search = Search { request, deadline, tab, attempts: 0, last: None };
         for _ in 0..ROUNDS {
             for (place, link) in self.links.iter().enumerate() {
-                if let Some((stream, call)) = self.ask_one(place, link, &mut search).await? {
+                if let Some((stream, mut call)) = self.ask_one(place, link, &mut search).await? {
                     if place > 0 {
                         link.asked.fell_back();
                     }
+                    call.handed_over();
                     let (provider, model) = (link.asked.provider.clone(), link.asked.model.clone());
                     let answered = Answered { provider, model, attempts: search.attempts };
                     let (head, rest) = stream;
@@ -133,7 +138,7 @@ impl ModelChain {
             } else {
                 link.asked.retried();
             }
-            let mut call = Call::begin(permit, search.request, search.attempts, self.clock.clone());
+            let mut call = Call::begin(permit, search.request, search.attempts, self.clock.clone(), search.tab.clone());
             let error = match begin(link, search.request, until, &mut call).await {
                 Ok(begun) => return Ok(Some((begun, call))),
                 Err(error) => error,
@@ -195,8 +200,8 @@ impl AskModels for ModelChain {
         Self::models(self)
     }
 
-    async fn ask(&self, request: &ModelRequest, deadline: Instant) -> Result<Asked, ModelError> {
-        let (stream, Answered { provider, model: name, attempts }) = self.stream(request, deadline).await?;
+    async fn ask(&self, request: &ModelRequest, deadline: Instant, tab: &Tab) -> Result<Asked, ModelError> {
+        let (stream, Answered { provider, model: name, attempts }) = self.stream(request, deadline, tab).await?;
         Ok(Asked { stream, model: AnswerModel { provider, name, attempts } })
     }
 }
@@ -214,6 +219,7 @@ fn begin<'a>(
     let span = call.span.clone();
     let beginning = async move {
         let mut stream = link.model.stream(request).await?;
+        call.accepted();
         let mut head = VecDeque::new();
         while let Some(item) = stream.next().await {
             call.observe(&item);

@@ -6,12 +6,13 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use docket::adapters::postgres::{PgAnswerStore, PgUsageLedger};
+use docket::adapters::system::SystemRandomness;
 use docket::application::error::UseCaseError;
 use docket::application::knowledge::answer::{Answer, AnswerEvent, AnswerModel};
 use docket::application::knowledge::answer_question::{Answered, Question, answer_question};
 use docket::application::knowledge::answering::{AnswerRules, Answering, AskModels, Asked};
 use docket::application::knowledge::passages::{FindPassages, FoundPassage, PassageQuery};
-use docket::application::models::PrefixCache;
+use docket::application::models::{ChainSettings, ModelChain, PrefixCache, Tab};
 use docket::application::ports::language_model::{
     LanguageModel, ModelError, ModelEvent, ModelRequest, ModelStream, StopReason,
 };
@@ -70,6 +71,10 @@ pub enum Script {
     Fails,
     /// Says a word and breaks off.
     Breaks,
+    /// Reports what it read and breaks off before it says anything.
+    Chokes,
+    /// Begins to answer and says nothing.
+    IsSilent,
 }
 
 /// A model by script; counts who asked, and who went away in the middle.
@@ -125,6 +130,12 @@ impl LanguageModel for Scripted {
                 Err(ModelError::Unavailable("cut".to_owned())),
             ])
             .boxed()),
+            Script::Chokes => Ok(stream::iter([
+                Ok(ModelEvent::Usage(Usage { output_tokens: 0, ..usage })),
+                Err(ModelError::Unavailable("cut".to_owned())),
+            ])
+            .boxed()),
+            Script::IsSilent => Ok(stream::pending().boxed()),
         }
     }
 }
@@ -137,7 +148,7 @@ impl AskModels for Alone {
         vec![self.0.clone()]
     }
 
-    async fn ask(&self, request: &ModelRequest, _: Instant) -> Result<Asked, ModelError> {
+    async fn ask(&self, request: &ModelRequest, _: Instant, _: &Tab) -> Result<Asked, ModelError> {
         let model = AnswerModel { provider: "openai".to_owned(), name: "scripted".to_owned(), attempts: 1 };
         Ok(Asked { stream: self.0.stream(request).await?, model })
     }
@@ -206,6 +217,13 @@ pub fn question(text: &str) -> Question {
 }
 
 impl Bench {
+    /// Asks the model through the chain that the service has.
+    pub fn by_the_chain(&mut self) {
+        let (clock, settings) = (self.answering.clock.clone(), ChainSettings::default());
+        let chain = ModelChain::new(vec![self.model.clone()], settings, clock, Arc::new(SystemRandomness));
+        self.answering.models = Arc::new(chain);
+    }
+
     pub async fn ask(&self, caller: Caller, key: &str, text: &str) -> Result<Answered, UseCaseError> {
         answer_question(&self.answering, caller, Some(&claim(key, 1)), Ok(question(text))).await
     }
