@@ -135,6 +135,37 @@ async fn attempts_that_began_and_came_to_nothing_are_charged() {
 }
 
 #[tokio::test]
+async fn a_client_that_does_not_read_takes_nobodys_place_beyond_the_deadline() {
+    let mut bench = bench(Confidentiality::Public, 1_000_000_000).await;
+    bench.answering.rules.timeout = Duration::from_secs(1);
+    *bench.model.script.lock() = Script::Drones;
+    let room = bench.answering.room.available_permits();
+    let Answered::Events(unread) = bench.ask(caseworker(), "k1", ASKS).await.unwrap() else { panic!() };
+    assert_eq!(bench.until_settled(1).await[0].0, "cancelled");
+    let patience = Instant::now() + Duration::from_secs(30);
+    while bench.answering.room.available_permits() < room {
+        assert!(Instant::now() < patience, "the place is still taken");
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    drop(unread);
+}
+
+#[tokio::test]
+async fn a_client_that_goes_away_while_its_key_is_being_claimed_does_not_keep_itself_out() {
+    let bench = bench(Confidentiality::Public, 1_000_000_000).await;
+    let mut hold = bench.owner.begin().await.unwrap();
+    sqlx::query("LOCK TABLE docket.answers IN EXCLUSIVE MODE").execute(&mut *hold).await.unwrap();
+    let left = tokio::time::timeout(Duration::from_millis(500), bench.ask(caseworker(), "k1", ASKS)).await;
+    assert!(left.is_err(), "the claim waits");
+    hold.commit().await.unwrap();
+    let patience = Instant::now() + Duration::from_secs(30);
+    while let Err(error) = bench.answer("k1", ASKS).await {
+        assert!(matches!(error, UseCaseError::KeyInFlight) && Instant::now() < patience, "{error}");
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+}
+
+#[tokio::test]
 async fn what_the_documents_do_not_say_is_not_answered_and_costs_nothing_where_nothing_was_found() {
     let bench = bench(Confidentiality::Public, 1_000_000_000).await;
     let answer = bench.answer("k1", "How many penguins are there?").await.unwrap();

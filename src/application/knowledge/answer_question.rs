@@ -20,6 +20,7 @@ use super::answering::{Answering, cost_at_most};
 use super::passages::{FoundPassage, PassageQuery};
 use super::settling::Account;
 use crate::application::error::{Invalid, UseCaseError};
+use crate::application::ports::StoreError;
 use crate::application::ports::answer_store::{AnswerClaim, Claimed, Finished, FinishedAnswer};
 use crate::application::ports::language_model::{GroundingPassage, ModelEvent, ModelRequest, Sampling};
 use crate::application::ports::usage_ledger::{CallOutcome, CallPurpose};
@@ -61,7 +62,7 @@ pub async fn answer_question(
     question: Result<Question, Vec<Invalid>>,
 ) -> Result<Answered, UseCaseError> {
     caller.require_scope(Scope::KnowledgeRead)?;
-    let claim = claim.ok_or(UseCaseError::KeyMissing)?;
+    let claim = claim.ok_or(UseCaseError::KeyMissing)?.clone();
     let question = question.map_err(UseCaseError::Invalid)?;
     if content_words(&question.text).is_empty() {
         return Err(UseCaseError::Invalid(vec![Invalid::new(
@@ -69,6 +70,18 @@ pub async fn answer_question(
             "must ask something: it has no word that can be looked up",
         )]));
     }
+    // A task of its own from here on: a claim on its way when the client goes away would otherwise be held by nobody.
+    let beginning = tokio::spawn(begin(answering.clone(), caller, claim, question).in_current_span());
+    beginning.await.unwrap_or_else(|error| Err(StoreError::internal(error).into()))
+}
+
+/// Claims the question and begins to work on it. Where nobody takes the receiver any more, the work ends at once and frees the key.
+async fn begin(
+    answering: Answering,
+    caller: Caller,
+    claim: Claim,
+    question: Question,
+) -> Result<Answered, UseCaseError> {
     let now = answering.clock.now();
     let held = AnswerClaim {
         id: answering.clock.new_id(),
@@ -96,16 +109,8 @@ pub async fn answer_question(
         return Err(UseCaseError::RateLimited { retry_after_seconds: 1 });
     };
     let (sender, receiver) = mpsc::channel(BUFFER);
-    let work = Work {
-        answering: answering.clone(),
-        tenant: caller.actor.tenant_id,
-        caller,
-        question,
-        id,
-        token,
-        sender,
-        place,
-    };
+    let tenant = caller.actor.tenant_id;
+    let work = Work { answering, tenant, caller, question, id, token, sender, place };
     tokio::spawn(work.run(now).in_current_span());
     Ok(Answered::Events(receiver))
 }
@@ -148,21 +153,26 @@ impl<E: Into<UseCaseError>> From<E> for Stopped {
 impl Work {
     async fn run(self, asked_at: time::OffsetDateTime) {
         let deadline = Instant::now() + self.answering.rules.timeout;
-        match self.make(asked_at, deadline).await {
-            Ok(answer) => {
-                let _ = self.sender.send(Ok(AnswerEvent::Done(Box::new(answer)))).await;
-            }
+        let made = self.make(asked_at, deadline).await;
+        // Whoever reads slowly takes nobody's place from here on.
+        drop(self.place);
+        let last = match made {
+            Ok(answer) => Some(Ok(AnswerEvent::Done(Box::new(answer)))),
             Err(stopped) => {
                 let cancelled = matches!(stopped, Stopped::Cancelled);
                 if let Err(error) = self.answering.answers.give_up(self.tenant, self.id, self.token, cancelled).await {
                     tracing::warn!(%error, "the key of a question that failed stays held until its lease is over");
                 }
-                if let Stopped::Failed(error) = stopped {
-                    let _ = self.sender.send(Err(error)).await;
+                match stopped {
+                    Stopped::Failed(error) => Some(Err(error)),
+                    Stopped::Cancelled => None,
                 }
             }
+        };
+        if let Some(last) = last {
+            // It is kept: who does not read it in this time gets it under the same key.
+            let _ = tokio::time::timeout(self.answering.rules.timeout, self.sender.send(last)).await;
         }
-        drop(self.place);
     }
 
     #[tracing::instrument(name = "answer", skip_all, fields(verdict = Empty, citations = Empty))]
@@ -177,7 +187,7 @@ impl Work {
         let found = tokio::time::timeout_at(deadline, self.answering.passages.find(&self.caller, &query)).await;
         let passages = found.map_err(|_| timed_out())??;
         let retrieve_ms = millis(began);
-        self.tell(AnswerEvent::Retrieved { passages: passages.len(), took_ms: retrieve_ms }).await?;
+        self.tell(AnswerEvent::Retrieved { passages: passages.len(), took_ms: retrieve_ms }, deadline).await?;
         let spoken = if passages.is_empty() { None } else { Some(self.ask(&passages, deadline).await?) };
         let checked =
             spoken.as_ref().map_or_else(CheckedText::not_found, |spoken| CheckedText::of(&spoken.text, &passages));
@@ -239,7 +249,7 @@ impl Work {
         account.accepted(&asked.model, &request);
         let mut stream = asked.stream;
         let (mut text, mut outcome) = (String::new(), None);
-        let told = self.tell(AnswerEvent::Model(asked.model.clone())).await;
+        let told = self.tell(AnswerEvent::Model(asked.model.clone()), deadline).await;
         let ended = match told {
             Err(stopped) => Err(stopped),
             Ok(()) => loop {
@@ -262,7 +272,7 @@ impl Work {
                     }
                     ModelEvent::Text(more) => {
                         text.push_str(&more);
-                        if let Err(stopped) = self.tell(AnswerEvent::Token(more)).await {
+                        if let Err(stopped) = self.tell(AnswerEvent::Token(more), deadline).await {
                             break Err(stopped);
                         }
                     }
@@ -282,7 +292,7 @@ impl Work {
     }
 
     async fn keep(&self, answer: &Answer, passages: &[FoundPassage]) -> Result<(), Stopped> {
-        let body = serde_json::to_string(answer).map_err(crate::application::ports::StoreError::internal)?;
+        let body = serde_json::to_string(answer).map_err(StoreError::internal)?;
         let mut document_ids: Vec<Uuid> = passages.iter().map(|passage| passage.document_id).collect();
         document_ids.sort_unstable();
         document_ids.dedup();
@@ -302,9 +312,10 @@ impl Work {
         }
     }
 
-    /// Hands an event on; the client's going away ends the work.
-    async fn tell(&self, event: AnswerEvent) -> Result<(), Stopped> {
-        self.sender.send(Ok(event)).await.map_err(|_| Stopped::Cancelled)
+    /// Hands an event on; the client's going away ends the work, as does one that does not read until the deadline.
+    async fn tell(&self, event: AnswerEvent, deadline: Instant) -> Result<(), Stopped> {
+        let told = tokio::time::timeout_at(deadline, self.sender.send(Ok(event))).await;
+        told.ok().and_then(Result::ok).ok_or(Stopped::Cancelled)
     }
 }
 
