@@ -5,10 +5,11 @@ use docket::application::ports::PassageIndex;
 use docket::application::ports::case_reader::Viewer;
 use docket::application::ports::passage_index::{Method, PassageFilter};
 use docket_domain::case::visibility::Sight;
-use docket_domain::ids::{ChunkId, PrincipalId, TenantId};
+use docket_domain::ids::{ChunkId, DocumentId, PrincipalId, TenantId};
 use docket_domain::principal::Role;
 use docket_domain::retrieval::statistics::SplitMix64;
 use sqlx::PgPool;
+use sqlx::postgres::PgPoolOptions;
 use uuid::Uuid;
 
 use crate::support::TestApp;
@@ -130,6 +131,37 @@ async fn the_graph_finds_what_the_comparison_of_every_vector_finds() {
         assert!(shared * 100 >= all * 98, "recall {shared} of {all}");
         used_the_graph(&owner, &graph, viewer, &vector(&mut numbers, 0)).await;
     }
+}
+
+#[tokio::test]
+async fn what_few_passages_pass_a_filter_are_found_however_far_they_lie_from_the_question() {
+    let app = TestApp::start().await;
+    let owner = app.superuser().await;
+    let principal = app.tenants[0].principals[&Role::Supervisor];
+    let tenant = tenant_of(&owner, principal).await;
+    let mut numbers = SplitMix64::new(12);
+    let near: Vec<_> = (0..3_000).map(|_| ("text", vector(&mut numbers, 1))).collect();
+    document(&owner, tenant, principal, "public", &near).await;
+    let far: Vec<_> = (0..15).map(|_| ("text", vector(&mut numbers, 2))).collect();
+    let far = document(&owner, tenant, principal, "public", &far).await;
+    sqlx::query("ANALYZE docket.chunks").execute(&owner).await.unwrap();
+    // As in a tenant of many times that size: the graph is left after so many passages.
+    let pool = PgPoolOptions::new().after_connect(|connection, _| {
+        Box::pin(async move {
+            sqlx::query("LOAD 'vector'").execute(&mut *connection).await.ok();
+            sqlx::query("SET hnsw.max_scan_tuples = 300").execute(connection).await.map(drop)
+        })
+    });
+    let pool = pool.connect(&app.database.app_url()).await.unwrap();
+    let graph = PgPassageIndex::with_threshold(pool, 0);
+    let sight = Sight { public: true, internal: true, restricted: true };
+    let viewer = Viewer { tenant_id: TenantId(tenant), principal_id: PrincipalId(Uuid::nil()), sight };
+    let query = vector(&mut numbers, 1);
+    let filter = PassageFilter { documents: vec![DocumentId(far)], ..PassageFilter::default() };
+    let found = graph.nearest(viewer, &query, &filter, 10).await.unwrap();
+    assert_eq!((found.hits.len(), found.method), (10, Method::Exact));
+    let all = graph.nearest(viewer, &query, &PassageFilter::default(), 10).await.unwrap();
+    assert_eq!((all.hits.len(), all.method), (10, Method::Hnsw));
 }
 
 /// The planner takes the graph, instead of comparing every vector here, too; a server counts scans with a delay of a second.

@@ -91,7 +91,8 @@ impl PgPassageIndex {
         Ok(rows.into_iter().map(|row| (ChunkId(row.id), -row.distance)).collect())
     }
 
-    /// The graph's settings hold for one transaction. Iterative scans go on until enough of what it finds may be seen. The planner
+    /// The graph's settings hold for one transaction. Iterative scans go on until enough of what it finds may be seen, or
+    /// `hnsw.max_scan_tuples` were looked at. The planner
     /// knows the size of a middling tenant only, not that this one is large: left to itself it would compare every vector and sort.
     ///
     /// The digit stands in the text, because only a constant tells the planner which of the graphs is meant.
@@ -215,7 +216,12 @@ impl PassageIndex for PgPassageIndex {
         if self.size(viewer.tenant_id).await? < self.exact_below {
             return Ok(Nearest { hits: self.exact(viewer, &asked).await?, method: Method::Exact });
         }
-        Ok(Nearest { hits: self.by_graph(viewer, &asked).await?, method: Method::Hnsw })
+        let hits = self.by_graph(viewer, &asked).await?;
+        if i64::try_from(hits.len()).unwrap_or(i64::MAX) >= asked.limit {
+            return Ok(Nearest { hits, method: Method::Hnsw });
+        }
+        // The graph was left before it had found enough that passes the filters, so they leave little: that is compared whole.
+        Ok(Nearest { hits: self.exact(viewer, &asked).await?, method: Method::Exact })
     }
 
     #[tracing::instrument(name = "SELECT chunks", skip_all, fields(otel.kind = "client", db.system.name = "postgresql", db.operation.name = "SELECT", db.collection.name = "chunks"))]

@@ -8,7 +8,7 @@ use crate::application::ports::passage_index::{Found, Method};
 /// How the two lists become one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub enum Fusion {
-    /// The convex combination of scores, with equal weights.
+    /// The convex combination of scores, in which words weigh more than meaning.
     #[default]
     Convex,
     /// Reciprocal rank fusion.
