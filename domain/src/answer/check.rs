@@ -5,7 +5,6 @@ use std::ops::Range;
 
 use super::sentences::sentences;
 use super::support::support;
-use super::words::content_words;
 
 /// A citation that was checked.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -23,7 +22,8 @@ pub struct CheckedSentence {
     pub text: String,
     /// Indexes into [`Checked::citations`].
     pub citations: Vec<usize>,
-    /// Whether a cited passage supports it. Sentences that state nothing (no content words) count as supported.
+    /// Whether a cited passage supports it. What has neither letter nor digit states nothing and counts as supported; "No." does
+    /// state something.
     pub supported: bool,
 }
 
@@ -64,7 +64,7 @@ pub fn check(answer: &str, passages: &[&str]) -> Checked {
                 }
             }
         }
-        sentence.supported |= content_words(text).is_empty();
+        sentence.supported |= !text.chars().any(char::is_alphanumeric);
         checked.sentences.push(sentence);
     }
     checked
@@ -130,6 +130,16 @@ mod tests {
             check("Leaks are reported within 48 hours [1]. Fees are waived for schools [2][7].", &[LEAKS, FEES]);
         assert!(checked.sentences.iter().all(|sentence| !sentence.supported));
         assert_eq!((checked.citations.len(), checked.dropped), (0, 1));
+    }
+
+    #[test]
+    fn a_bare_no_needs_support_like_every_other_sentence_and_bare_punctuation_does_not() {
+        for bare in ["No.", "No [1].", "Yes, it is.", "They do not. [1]"] {
+            let checked = check(bare, &[LEAKS]);
+            assert!(checked.sentences.iter().all(|sentence| !sentence.supported), "{bare}: {checked:?}");
+        }
+        let checked = check("Leaks are reported within 24 hours [1]. ***", &[LEAKS]);
+        assert!(checked.sentences.iter().all(|sentence| sentence.supported), "{checked:?}");
     }
 
     #[test]
