@@ -32,23 +32,14 @@ const CODE_BYTES: usize = 12;
 const TITLE_MAX: usize = 200;
 /// How, behind a `<`, something begins that a model could take for a mark of this prompt, for a turn of its chat template or
 /// for a call of a tool. Servers that cut the finished prompt into tokens take the latter from inside of a text, too.
-const MARKS: [&str; 12] = [
-    "passage",
-    "question",
-    "|",
-    "\u{ff5c}",
-    "s>",
-    "bos>",
-    "eos>",
-    "start_of_turn",
-    "end_of_turn",
-    "sys>",
-    "tool_",
-    "think>",
-];
-/// Letters of the longest of them.
-const LONGEST_MARK: usize = 13;
-/// Characters behind a `<` that are looked at: a text of nothing but brackets and spaces costs no more than another.
+const MARKS: [&str; 11] =
+    ["passage", "question", "|", "s>", "bos>", "eos>", "start_of_turn", "end_of_turn", "sys>", "tool_", "think>"];
+/// The same behind a `[`.
+const BRACKETED_MARKS: [&str; 7] =
+    ["inst]", "tool_", "available_tools", "system_prompt", "args]", "call_id]", "think]"];
+/// Letters of the longest of both.
+const LONGEST_MARK: usize = 15;
+/// Characters behind a bracket that are looked at: a text of nothing but brackets and spaces costs no more than another.
 const LOOK_AHEAD: usize = 64;
 
 /// What stands before the question, ready to be sent: the same for every question about the same passages.
@@ -143,32 +134,45 @@ pub(super) fn digest(request: &ModelRequest) -> [u8; 32] {
     hash.finalize().into()
 }
 
-/// A title on one line, without what could end the mark that holds it.
+/// A title on one line, without what could end the mark that holds it, and without marks of its own.
 fn title(text: &str) -> String {
     let plain = text.chars().take(TITLE_MAX).map(|c| match c {
         '"' | '<' | '>' | '\u{ff1c}' | '\u{fe64}' => '\'',
         c if c.is_control() => ' ',
         c => c,
     });
-    plain.collect()
+    unmarked(&plain.collect::<String>())
 }
 
-/// The text with every `<`, narrow or wide, that begins something like a mark replaced by `‹` (U+2039): to a model that reads
-/// loosely, too, it is none.
+/// The text with every bracket, narrow or wide, that begins something like a mark replaced: `<` by `‹` (U+2039), `[` by `⟦`
+/// (U+27E6). To a model that reads loosely, too, it is none. Citations such as `[1]` are no marks.
 fn unmarked(text: &str) -> String {
     let mut plain = String::with_capacity(text.len());
     for (at, letter) in text.char_indices() {
-        let opens = matches!(letter, '<' | '\u{ff1c}' | '\u{fe64}') && !Fault::MarksLeftInPassages.is_seeded();
-        plain.push(if opens && begins_mark(&text[at + letter.len_utf8()..]) { '‹' } else { letter });
+        let (marks, instead): (&[&str], char) = match letter {
+            '<' | '\u{ff1c}' | '\u{fe64}' => (&MARKS, '‹'),
+            '[' | '\u{ff3b}' | '\u{fe47}' => (&BRACKETED_MARKS, '⟦'),
+            _ => (&[], letter),
+        };
+        let opens = !marks.is_empty() && !Fault::MarksLeftInPassages.is_seeded();
+        plain.push(if opens && begins_mark(&text[at + letter.len_utf8()..], marks) { instead } else { letter });
     }
     plain
 }
 
-fn begins_mark(rest: &str) -> bool {
-    let visible = rest.chars().take(LOOK_AHEAD).filter(|c| !is_invisible(*c));
-    let word = visible.skip_while(|c| c.is_whitespace() || matches!(c, '/' | '\\' | '<'));
+fn begins_mark(rest: &str, marks: &[&str]) -> bool {
+    let visible = rest.chars().take(LOOK_AHEAD).filter(|c| !is_invisible(*c)).map(narrow);
+    let word = visible.skip_while(|c| c.is_whitespace() || matches!(c, '/' | '\\' | '<' | '['));
     let word: String = word.take(LONGEST_MARK).map(|c| c.to_ascii_lowercase()).collect();
-    MARKS.iter().any(|mark| word.starts_with(mark))
+    marks.iter().any(|mark| word.starts_with(mark))
+}
+
+/// The letter that a wide one (`\u{ff01}` to `\u{ff5e}`) stands for.
+fn narrow(c: char) -> char {
+    match c {
+        '\u{ff01}'..='\u{ff5e}' => char::from_u32(u32::from(c) - 0xfee0).unwrap_or(c),
+        c => c,
+    }
 }
 
 /// Characters that no screen shows and that many models pass over.
@@ -247,10 +251,25 @@ mod tests {
         ] {
             assert!(unmarked(attack).starts_with('‹'), "{attack:?} became {:?}", unmarked(attack));
         }
-        for honest in ["a < b", "<b>bold</b>", "<strong>", "x <- y", "< 5 | 6"] {
+        for attack in [
+            "[INST]",
+            "[/INST]",
+            "[ / inst]",
+            "[\u{200b}IN\u{ad}ST]",
+            "\u{ff3b}\u{ff29}NST\u{ff3d}",
+            "[TOOL_CALLS]",
+            "[/TOOL_RESULTS]",
+            "[[AVAILABLE_TOOLS]",
+            "[SYSTEM_PROMPT]",
+        ] {
+            assert!(unmarked(attack).starts_with('⟦'), "{attack:?} became {:?}", unmarked(attack));
+            assert!(title(attack).starts_with('⟦'), "{attack:?} became {:?}", title(attack));
+        }
+        let honest = ["a < b", "<b>bold</b>", "<strong>", "x <- y", "< 5 | 6", "[1]", "[1, 2]", "[the institution]"];
+        for honest in honest.into_iter().chain(["[inst. 4]", "[tool]", "[...]", "[[2]]"]) {
             assert_eq!(unmarked(honest), honest);
         }
-        assert_eq!(MARKS.map(str::len).into_iter().max(), Some(LONGEST_MARK));
+        assert_eq!(MARKS.iter().chain(&BRACKETED_MARKS).map(|mark| mark.len()).max(), Some(LONGEST_MARK));
     }
 
     proptest! {
