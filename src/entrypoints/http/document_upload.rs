@@ -1,14 +1,15 @@
 //! Taking a document in: as a form with a file, or as an address to fetch it from.
 
-use axum::extract::multipart::{Field, MultipartError};
-use axum::extract::{FromRequest, Multipart, Request};
+use axum::extract::Request;
+use axum::extract::multipart::Field;
 use futures::{StreamExt, TryStreamExt};
 use serde_json::{Map, Value};
 use url::Url;
 
 use super::document_body::{Labels, invalid, labels};
-use super::problem::{Problem, ProblemKind};
+use super::problem::Problem;
 use super::state::ApiState;
+use super::upload_form::{UploadForm, broken};
 use crate::application::error::{Invalid, UseCaseError};
 use crate::application::evidence::media_type;
 use crate::application::evidence::receive_file::{Announced, Received, discard, receive_file};
@@ -17,6 +18,8 @@ use crate::application::request::Caller;
 
 /// Longest text part, in bytes.
 const TEXT_MAX: usize = 8 * 1024;
+/// Most parts beside the file; which there are is judged when all are read.
+const PARTS_MAX: usize = 32;
 
 /// Reads a form. On any mistake, bytes that were staged already are forgotten again.
 pub(super) async fn from_form(
@@ -24,10 +27,8 @@ pub(super) async fn from_form(
     caller: &Caller,
     request: Request,
 ) -> Result<(Received, Labels), Problem> {
-    let mut form = Multipart::from_request(request, &()).await.map_err(|_| {
-        let detail = "send `multipart/form-data` with a part named `file`, or JSON with a `url`";
-        Problem::new(ProblemKind::UnsupportedMediaType, detail)
-    })?;
+    let wanted = "send `multipart/form-data` with a part named `file`, or JSON with a `url`";
+    let mut form = UploadForm::from_request(request, wanted).await?;
     let mut file = None;
     let outcome = read_parts(state, caller, &mut form, &mut file).await;
     let outcome = outcome.and_then(|body| Ok(labels(Value::Object(body))?));
@@ -88,15 +89,18 @@ fn file_name(url: &str, media_type: &str) -> String {
 async fn read_parts(
     state: &ApiState,
     caller: &Caller,
-    form: &mut Multipart,
+    form: &mut UploadForm,
     file: &mut Option<Received>,
 ) -> Result<Map<String, Value>, Problem> {
     let mut body = Map::new();
-    while let Some(field) = form.next_field().await.map_err(|error| broken(&error))? {
+    while let Some(field) = form.next_part().await? {
         let name: String = field.name().unwrap_or_default().chars().take(60).collect();
         match name.as_str() {
             "file" if file.is_some() => return Err(invalid("/file", "was sent twice; send one file a request").into()),
             "file" => *file = Some(read_file(state, caller, field).await?),
+            _ if body.len() == PARTS_MAX => {
+                return Err(invalid("", "has more parts than a document has members").into());
+            }
             _ if body.contains_key(&name) => return Err(invalid(&format!("/{name}"), "was sent twice").into()),
             _ => {
                 let text = read_text(field, &name).await?;
@@ -134,13 +138,6 @@ async fn read_text(mut field: Field<'_>, name: &str) -> Result<String, Problem> 
         }
     }
     String::from_utf8(bytes).map_err(|_| invalid(&format!("/{name}"), "must be UTF-8").into())
-}
-
-fn broken(error: &MultipartError) -> Problem {
-    if error.status() == http::StatusCode::PAYLOAD_TOO_LARGE {
-        return Problem::new(ProblemKind::PayloadTooLarge, "the upload is larger than this server accepts");
-    }
-    Problem::new(ProblemKind::MalformedRequest, "the form ended early or is not valid multipart/form-data (RFC 7578)")
 }
 
 #[cfg(test)]

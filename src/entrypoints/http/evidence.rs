@@ -1,8 +1,8 @@
 //! `/v1/cases/{id}/evidence`: upload, list, look at; handing out the bytes stands in `evidence_content`.
 
 use axum::Json;
-use axum::extract::multipart::{Field, MultipartError};
-use axum::extract::{FromRequest, Multipart, Request, State};
+use axum::extract::multipart::Field;
+use axum::extract::{Request, State};
 use axum::response::Response;
 use docket_domain::ids::{CaseId, EvidenceId};
 use docket_domain::text;
@@ -16,8 +16,9 @@ use super::case_body::CaseBody;
 use super::extract::{Authenticated, NoQuery, PathId, PathIds, Query, WriteHeaders};
 use super::notes::id_in_cursor;
 use super::presenter::{Created, HttpPresenter, respond};
-use super::problem::{Problem, ProblemKind};
+use super::problem::Problem;
 use super::state::ApiState;
+use super::upload_form::{UploadForm, broken};
 use crate::application::cases::unit_of_work::ChangeRequest;
 use crate::application::error::{Invalid, UseCaseError};
 use crate::application::evidence::add_evidence::{add_evidence, admit_upload};
@@ -119,10 +120,8 @@ pub async fn post_evidence(
         completes: None,
     };
     admit_upload(state.cases.as_ref(), &state.writing, &change).await?;
-    let form = Multipart::from_request(request, &()).await.map_err(|_| {
-        let detail = "send the file as `multipart/form-data` with a boundary and a part named `file`";
-        Problem::new(ProblemKind::UnsupportedMediaType, detail)
-    })?;
+    let wanted = "send the file as `multipart/form-data` with a boundary and a part named `file`";
+    let form = UploadForm::from_request(request, wanted).await?;
     let (received, description) = read_form(&state, &caller, form).await?;
     // The boundary is random and part of no fingerprint: what was sent is the file, its name and its description.
     let digest = hex::encode(received.address.sha256);
@@ -179,7 +178,7 @@ pub async fn get_evidence(
 }
 
 /// Reads the parts as they come. On any mistake, bytes that were staged already are forgotten again.
-async fn read_form(state: &ApiState, caller: &Caller, mut form: Multipart) -> Result<(Received, String), Problem> {
+async fn read_form(state: &ApiState, caller: &Caller, mut form: UploadForm) -> Result<(Received, String), Problem> {
     let mut file = None;
     let outcome = read_parts(state, caller, &mut form, &mut file).await;
     match (outcome, file) {
@@ -196,11 +195,11 @@ async fn read_form(state: &ApiState, caller: &Caller, mut form: Multipart) -> Re
 async fn read_parts(
     state: &ApiState,
     caller: &Caller,
-    form: &mut Multipart,
+    form: &mut UploadForm,
     file: &mut Option<Received>,
 ) -> Result<String, Problem> {
     let mut description = None;
-    while let Some(field) = form.next_field().await.map_err(|error| broken(&error))? {
+    while let Some(field) = form.next_part().await? {
         match field.name().unwrap_or_default() {
             "file" if file.is_some() => return Err(invalid("/file", "was sent twice; send one file a request").into()),
             "file" => *file = Some(read_file(state, caller, field).await?),
@@ -247,12 +246,4 @@ async fn read_description(mut field: Field<'_>) -> Result<String, Problem> {
 
 fn invalid(pointer: &str, detail: &str) -> UseCaseError {
     UseCaseError::Invalid(vec![Invalid::new(pointer, detail)])
-}
-
-/// A form that could not be read to its end: too large for the server, or malformed.
-fn broken(error: &MultipartError) -> Problem {
-    if error.status() == http::StatusCode::PAYLOAD_TOO_LARGE {
-        return Problem::new(ProblemKind::PayloadTooLarge, "the upload is larger than this server accepts");
-    }
-    Problem::new(ProblemKind::MalformedRequest, "the form ended early or is not valid multipart/form-data (RFC 7578)")
 }

@@ -52,5 +52,6 @@ pub mod tenancy_body;
 pub mod tenants;
 pub mod transition_body;
 pub mod transitions;
+mod upload_form;
 pub mod webhook_body;
 pub mod webhooks;
