@@ -122,6 +122,55 @@ async fn a_connection_that_sends_nothing_or_half_a_head_is_closed() {
 }
 
 #[tokio::test]
+async fn who_takes_nothing_of_an_answer_loses_the_connection_and_who_takes_a_little_keeps_it() {
+    let server = Server::start().await;
+    let mut quiet = server.guests(1, "/v1/ticks").await;
+    let mut taking = server.guests(1, "/v1/flood").await;
+    let mut idle = server.guests(1, "/v1/flood").await;
+    let began = Instant::now();
+    let mut buffer = vec![0; 512 * 1024];
+    while began.elapsed() < Duration::from_secs(4) {
+        assert!(quiet[0].read(&mut buffer).await.unwrap() > 0, "who listens and hears little was sent away");
+        assert!(taking[0].read(&mut buffer).await.unwrap() > 0);
+        for _ in 0..16 {
+            taking[0].read_exact(&mut buffer).await.expect("who takes slowly was sent away");
+        }
+    }
+    // What the kernel kept is still there to be read, then it ends.
+    let ended = tokio::time::timeout(Duration::from_secs(3), idle[0].read_to_end(&mut Vec::new())).await;
+    assert!(ended.is_ok(), "who takes nothing keeps the connection");
+    let counted = server.get("/metrics", &[]).await.body;
+    assert!(counted.contains("http_server_connections_closed_total{reason=\"slow_reader\"}"), "{counted}");
+}
+
+#[tokio::test]
+async fn who_opens_no_window_for_an_answer_over_http_2_loses_the_connection() {
+    let server = Server::start().await;
+    let (settings, window) = (b"\x00\x00\x06\x04\x00\x00\x00\x00\x00\x00\x04", |size: u32| size.to_be_bytes());
+    for (path, size) in [("/v1/flood", 0), ("/v1/flood", 20_000), ("/v1/hello", 0)] {
+        let mut stream = server.connect().await;
+        // GET by the static table of HPACK (RFC 7541, appendix A), then the path and the host written out.
+        let head =
+            [b"\x82\x86\x04".as_slice(), &[u8::try_from(path.len()).unwrap()], path.as_bytes(), b"\x01\x01x"].concat();
+        let frame = [&[0, 0, u8::try_from(head.len()).unwrap(), 1, 5, 0, 0, 0, 1][..], &head].concat();
+        let preface = [b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".as_slice(), settings, &window(size), &frame].concat();
+        stream.write_all(&preface).await.unwrap();
+        let mut answer = Vec::new();
+        let ended = tokio::time::timeout(Duration::from_secs(5), stream.read_to_end(&mut answer)).await;
+        assert!(ended.is_ok(), "{path} with a window of {size} keeps the connection");
+        let sent = usize::try_from(size).unwrap();
+        assert!(answer.len() > sent && answer.len() < sent + 3_000, "{} bytes of {path}", answer.len());
+    }
+    let mut stream = server.connect().await;
+    let head = b"\x82\x86\x04\x09/v1/ticks\x01\x01x";
+    let frame = [&[0, 0, u8::try_from(head.len()).unwrap(), 1, 5, 0, 0, 0, 1][..], head].concat();
+    let preface = [b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".as_slice(), settings, &window(60_000), &frame].concat();
+    stream.write_all(&preface).await.unwrap();
+    let kept = tokio::time::timeout(Duration::from_secs(4), stream.read_to_end(&mut Vec::new())).await;
+    assert!(kept.is_err(), "a stream whose pieces are taken was ended");
+}
+
+#[tokio::test]
 async fn who_comes_to_a_full_house_waits_at_the_door_until_somebody_leaves() {
     let server = Server::start().await;
     let mut guests = server.guests(support::MAX_CONNECTIONS, "/v1/endless").await;

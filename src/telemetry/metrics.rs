@@ -98,7 +98,7 @@ pub const METRICS: &[Metric] = &[
         name: HTTP_CONNECTIONS_CLOSED,
         kind: Kind::Counter,
         unit: Unit::Count,
-        help: "Connections that the server closed: slow_head, idle, or shutdown.",
+        help: "Connections that the server closed: slow_head, slow_reader, idle, or shutdown.",
         labels: &["reason"],
     },
 ];

@@ -51,6 +51,8 @@ fn router(shutdown: &CancellationToken) -> Router {
         .route("/v1/problem", get(async || Problem::new(ProblemKind::Conflict, "No.").into_response()))
         .route("/v1/stream", get(async || Body::from_stream(two_chunks())))
         .route("/v1/endless", get(async || Body::from_stream(futures::stream::pending::<io::Result<Bytes>>())))
+        .route("/v1/flood", get(async || Body::from_stream(flood())))
+        .route("/v1/ticks", get(async || Body::from_stream(ticks())))
         .merge(health.routes())
         .merge(metrics::routes())
         .merge(problem_pages::routes())
@@ -65,6 +67,19 @@ fn two_chunks() -> impl futures::Stream<Item = io::Result<Bytes>> {
         let word = *["first", "second"].get(at)?;
         tokio::time::sleep(Duration::from_millis(2)).await;
         Some((Ok(Bytes::from_static(word.as_bytes())), at + 1))
+    })
+}
+
+/// Data without end, as fast as they are taken.
+fn flood() -> impl futures::Stream<Item = io::Result<Bytes>> {
+    futures::stream::repeat_with(|| Ok(Bytes::from_static(&[b'x'; 64 * 1024])))
+}
+
+/// A sign of life now and then, without end.
+fn ticks() -> impl futures::Stream<Item = io::Result<Bytes>> {
+    futures::stream::unfold((), async |()| {
+        tokio::time::sleep(Duration::from_millis(400)).await;
+        Some((Ok(Bytes::from_static(b"tick")), ()))
     })
 }
 
@@ -87,6 +102,7 @@ impl Server {
             max_connections: MAX_CONNECTIONS,
             head_timeout: Duration::from_millis(500),
             keep_alive_timeout: Duration::from_millis(1_500),
+            write_timeout: Duration::from_millis(1_000),
             shutdown_grace: Duration::from_secs(1),
         };
         let router = wrap(router(&shutdown), Shell::new(shell, Arc::new(SystemClock::new())));

@@ -50,6 +50,9 @@ section! {
         header_read_timeout_ms: u64 = "10000", Rule::Integer { min: 100, max: 120_000 };
         /// Time that a connection may stay open without a request in flight, in milliseconds.
         keep_alive_timeout_ms: u64 = "75000", Rule::Integer { min: 1_000, max: 3_600_000 };
+        /// Time in which a client must take something of an answer that waits to be sent, in milliseconds; who takes nothing loses
+        /// the connection.
+        write_timeout_ms: u64 = "60000", Rule::Integer { min: 1_000, max: 3_600_000 };
         /// Connections served at once; more wait in the listen queue and take turns with idle and long-lived ones.
         max_connections: usize = "1024", Rule::Integer { min: 1, max: 100_000 };
         /// Requests worked on at once; more are answered 503 with Retry-After at once.

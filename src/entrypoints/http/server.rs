@@ -22,7 +22,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tower::ServiceExt;
 
-use super::connection_activity::{Activity, Guarded, Verdict, WatchedStream};
+use super::connection_activity::{Activity, Guarded, Times, Verdict, WatchedStream};
 use super::connection_places::Places;
 use crate::config;
 use crate::telemetry::metrics::{HTTP_CONNECTIONS, HTTP_CONNECTIONS_CLOSED};
@@ -47,6 +47,8 @@ pub struct ServerSettings {
     pub head_timeout: Duration,
     /// Time without a request in flight.
     pub keep_alive_timeout: Duration,
+    /// Time without anything being taken of what waits to be written.
+    pub write_timeout: Duration,
     /// Time for requests in flight after shutdown begins.
     pub shutdown_grace: Duration,
 }
@@ -57,6 +59,7 @@ impl From<&config::Server> for ServerSettings {
             max_connections: server.max_connections,
             head_timeout: Duration::from_millis(server.header_read_timeout_ms),
             keep_alive_timeout: Duration::from_millis(server.keep_alive_timeout_ms),
+            write_timeout: Duration::from_millis(server.write_timeout_ms),
             shutdown_grace: Duration::from_millis(server.shutdown_grace_ms),
         }
     }
@@ -150,7 +153,12 @@ impl Connection {
         }
         let open = metrics::gauge!(HTTP_CONNECTIONS);
         open.increment(1.0);
-        let activity = Arc::new(Activity::new(settings.head_timeout, settings.keep_alive_timeout));
+        let times = Times {
+            head: settings.head_timeout,
+            keep_alive: settings.keep_alive_timeout,
+            write: settings.write_timeout,
+        };
+        let activity = Arc::new(Activity::new(times));
         let asked = CancellationToken::new();
         let service = hyper::service::service_fn({
             let (activity, asked) = (activity.clone(), asked.clone());
@@ -213,6 +221,7 @@ impl Connection {
                     match activity.look() {
                         Verdict::Fine => {}
                         Verdict::SlowHead => break Some("slow_head"),
+                        Verdict::SlowReader => break Some("slow_reader"),
                         Verdict::Idle => {
                             leave_at = Some(Instant::now() + GOODBYE);
                             connection.as_mut().graceful_shutdown();
