@@ -126,6 +126,7 @@ def docket(data_dir: Path, settings: dict[str, str] | None = None, *command: str
         "DOCKET_LIMITS__TENANT_REQUESTS_PER_SECOND": million,
         "DOCKET_LIMITS__TENANT_BURST": million,
         "DOCKET_LIMITS__PRINCIPAL_REQUESTS_PER_SECOND": million,
+        "DOCKET_LIMITS__PRINCIPAL_IN_FLIGHT": "100000",
         "DOCKET_LIMITS__PRINCIPAL_BURST": million,
         **(settings or {}),
     }

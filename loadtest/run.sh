@@ -22,7 +22,7 @@ if [ -z "${DOCKET_DEMO_FILE:-}" ]; then
   case " $* " in *" answers "*) documents= ;; esac
   # The limits for one client are lifted: k6 is many clients behind one key.
   DOCKET_DATA_DIR=$directory DOCKET_SERVER__BIND=127.0.0.1:0 DOCKET_TELEMETRY__LOG_FILTER=warn \
-    DOCKET_LIMITS__PRINCIPAL_REQUESTS_PER_SECOND=100000 DOCKET_LIMITS__PRINCIPAL_BURST=100000 \
+    DOCKET_LIMITS__PRINCIPAL_REQUESTS_PER_SECOND=100000 DOCKET_LIMITS__PRINCIPAL_BURST=100000 DOCKET_LIMITS__PRINCIPAL_IN_FLIGHT=100000 \
     DOCKET_LIMITS__TENANT_REQUESTS_PER_SECOND=100000 DOCKET_LIMITS__TENANT_BURST=100000 \
     "$docket" demo $documents >"$directory/service.log" 2>&1 &
   service=$!

@@ -15,6 +15,9 @@ section! {
         principal_requests_per_second: NonZeroU32 = "500", Rule::Integer { min: 1, max: 1_000_000 };
         /// Requests of one principal at once on top of a quiet moment.
         principal_burst: NonZeroU32 = "1000", Rule::Integer { min: 1, max: 1_000_000 };
+        /// Requests of one principal worked on at once, until the head of their answers; more are answered 429. Keep it well below
+        /// `server.max_in_flight`, or one client can take every place.
+        principal_in_flight: usize = "128", Rule::Integer { min: 1, max: 100_000 };
         /// Failed authentications a minute that one address may have; after them it is answered 429 for a minute.
         failed_logins_per_minute: NonZeroU32 = "10", Rule::Integer { min: 1, max: 10_000 };
         /// Items on a page when the client does not say.

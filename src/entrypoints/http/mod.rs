@@ -36,6 +36,7 @@ pub mod notes;
 pub mod outbox;
 pub mod page;
 pub mod presenter;
+pub mod principal_places;
 pub mod principals;
 pub mod problem;
 pub mod problem_from;

@@ -1,4 +1,4 @@
-//! Rates per tenant and principal (token buckets), and the lock-out of addresses that keep guessing credentials.
+//! Rates per tenant and principal (token buckets), places of a principal, and the lock-out of addresses that keep guessing credentials.
 
 use std::net::IpAddr;
 use std::time::Duration;
@@ -12,6 +12,7 @@ use governor::{Quota, RateLimiter};
 use http::HeaderValue;
 use moka::sync::Cache;
 
+use super::principal_places::{Place, PrincipalPlaces};
 use crate::config::Limits;
 use crate::faults::Fault;
 
@@ -26,6 +27,7 @@ type Bucket<K> = RateLimiter<K, DefaultKeyedStateStore<K>, DefaultClock, StateIn
 pub struct RateLimits {
     tenants: Bucket<TenantId>,
     principals: Bucket<(TenantId, PrincipalId)>,
+    places: PrincipalPlaces,
     failures: Bucket<IpAddr>,
     locked: Cache<IpAddr, ()>,
     clock: DefaultClock,
@@ -35,7 +37,7 @@ pub struct RateLimits {
 /// Which allowance is used up, and how long to wait.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Exceeded {
-    /// `tenant`, `principal` or `address`.
+    /// `tenant`, `principal`, `places` (of the principal) or `address`.
     pub whose: &'static str,
     /// Whole seconds, at least one.
     pub retry_after_seconds: u64,
@@ -57,6 +59,7 @@ impl RateLimits {
         Self {
             tenants: RateLimiter::keyed(tenant).with_middleware(),
             principals: RateLimiter::keyed(principal).with_middleware(),
+            places: PrincipalPlaces::new(limits.principal_in_flight),
             failures: RateLimiter::keyed(Quota::per_minute(limits.failed_logins_per_minute)).with_middleware(),
             locked: Cache::builder().max_capacity(LOCKED_MAX).time_to_live(LOCK_OUT).build(),
             clock: DefaultClock::default(),
@@ -72,6 +75,11 @@ impl RateLimits {
         let tenant = self.tenants.check_key(&actor.tenant_id);
         let of_tenant = tenant.map_err(|denied| exceeded("tenant", denied.wait_time_from(now)))?;
         Ok(left.remaining_burst_capacity().min(of_tenant.remaining_burst_capacity()))
+    }
+
+    /// One of the principal's places, held while its request is worked on.
+    pub fn enter(&self, actor: &Actor) -> Result<Place<'_>, Exceeded> {
+        self.places.take(actor).ok_or_else(|| exceeded("places", Duration::from_secs(1)))
     }
 
     /// The value of `RateLimit-Policy` (draft-ietf-httpapi-ratelimit-headers-10): quota and window in seconds of each.

@@ -42,6 +42,7 @@ impl Service {
             .env("DOCKET_SERVER__BIND", format!("127.0.0.1:{port}"))
             .env("DOCKET_LIMITS__PRINCIPAL_REQUESTS_PER_SECOND", "1000000")
             .env("DOCKET_LIMITS__PRINCIPAL_BURST", "1000000")
+            .env("DOCKET_LIMITS__PRINCIPAL_IN_FLIGHT", "100000")
             .env("DOCKET_LIMITS__TENANT_REQUESTS_PER_SECOND", "1000000")
             .env("DOCKET_LIMITS__TENANT_BURST", "1000000")
             .envs(settings.iter().copied())

@@ -3,9 +3,9 @@
 use axum::extract::{FromRef, FromRequestParts};
 use docket_domain::ids::PrincipalId;
 use docket_domain::principal::{Actor, PrincipalKind};
-use http::HeaderValue;
 use http::header::AUTHORIZATION;
 use http::request::Parts;
+use http::{HeaderMap, HeaderValue};
 
 use crate::application::error::UseCaseError;
 use crate::application::request::Caller;
@@ -32,23 +32,31 @@ where
         if let Some(caller) = parts.extensions.get::<Caller>() {
             return Ok(Self(caller.clone()));
         }
-        let caller = authenticate(parts, &ApiState::from_ref(state)).await?;
+        let state = ApiState::from_ref(state);
+        let actor = identify(parts, &state).await?;
+        let caller = caller(parts, actor, &state).await?;
         parts.extensions.insert(caller.clone());
         Ok(Self(caller))
     }
 }
 
 /// Authenticates a request by its headers.
-pub async fn authenticate(parts: &Parts, state: &ApiState) -> Result<Caller, Problem> {
+pub async fn identify(parts: &Parts, state: &ApiState) -> Result<Actor, Problem> {
     let missing = UseCaseError::Unauthenticated("send an API key or token as `Authorization: Bearer <credential>`");
-    let header = parts.headers.get(AUTHORIZATION).and_then(|value| value.to_str().ok());
-    let credential = header.and_then(bearer).ok_or(missing)?;
-    let mut actor = state.authenticator.authenticate(credential).await?;
+    let credential = credential(&parts.headers).ok_or(missing)?;
+    let actor = state.authenticator.authenticate(credential).await?;
+    if let Some(context) = parts.extensions.get::<RequestContext>() {
+        context.identify(actor.tenant_id.to_string(), actor.principal_id.to_string());
+    }
+    Ok(actor)
+}
+
+/// The caller of an authenticated request, with the person that it names.
+pub async fn caller(parts: &Parts, mut actor: Actor, state: &ApiState) -> Result<Caller, Problem> {
     if let Some(value) = parts.headers.get(ON_BEHALF_OF) {
         actor.on_behalf_of = Some(person(value, &actor, state).await?);
     }
     let context = parts.extensions.get::<RequestContext>().cloned().unwrap_or_default();
-    context.identify(actor.tenant_id.to_string(), actor.principal_id.to_string());
     Ok(Caller { actor, request_id: context.request_id, trace_id: context.trace_id, traceparent: context.traceparent })
 }
 
@@ -66,6 +74,11 @@ async fn person(value: &HeaderValue, program: &Actor, state: &ApiState) -> Resul
     let id = value.to_str().ok().and_then(|text| text.parse::<PrincipalId>().ok()).ok_or_else(nobody)?;
     let found = state.tenancy.store.principal(program.tenant_id, id).await.map_err(UseCaseError::from)?;
     found.filter(|person| !person.disabled).map(|person| person.id).ok_or_else(nobody)
+}
+
+/// The credential that a request carries.
+pub fn credential(headers: &HeaderMap) -> Option<&str> {
+    headers.get(AUTHORIZATION).and_then(|value| value.to_str().ok()).and_then(bearer)
 }
 
 /// The credential in `Bearer <credential>`; the scheme's case does not matter (RFC 9110, section 11.1).
