@@ -3,8 +3,11 @@
 use std::time::Duration;
 
 use docket_domain::principal::Role;
+use http::Method;
+use serde_json::{Value, json};
+use uuid::Uuid;
 
-use crate::support::TestApp;
+use crate::support::{Answer, TestApp};
 
 /// Reads messages until there are so many with data, or the stream ends.
 async fn messages(response: &mut reqwest::Response, number: usize) -> Vec<(String, String)> {
@@ -79,4 +82,46 @@ async fn streams_are_capped_give_signs_of_life_and_end_in_time() {
     drop(open);
     tokio::time::sleep(Duration::from_millis(100)).await;
     assert_eq!(stream(&app, None).await.status(), 200, "the place is free again");
+}
+
+async fn change(app: &TestApp, method: Method, path: &str, key: &str, body: Value) -> Value {
+    let request = app.request(method, path, key).header("idempotency-key", Uuid::new_v4().to_string());
+    let answer = Answer::of(request.json(&body)).await;
+    assert!(answer.status < 300, "{path}: {}", answer.text);
+    answer.json()
+}
+
+#[tokio::test]
+async fn a_stream_ends_soon_after_its_credential_does() {
+    let app = TestApp::start_with(|config| config.events.heartbeat_seconds = 1).await;
+    let admin = app.key(Role::Admin);
+    let mut streams = Vec::new();
+    for name in ["revoked", "disabled", "demoted", "kept"] {
+        let body = json!({"display_name": name, "roles": ["supervisor"]});
+        let principal = change(&app, Method::POST, "/v1/principals", admin, body).await["id"].clone();
+        let body = json!({"principal_id": principal, "label": name});
+        let key = change(&app, Method::POST, "/v1/api-keys", admin, body).await;
+        let request = app.request(Method::GET, "/v1/events", key["key"].as_str().unwrap());
+        let open = request.header("accept", "text/event-stream").send().await.unwrap();
+        assert_eq!(open.status(), 200, "{name}");
+        streams.push((name, open, principal.as_str().unwrap().to_owned(), key["id"].as_str().unwrap().to_owned()));
+    }
+    let revoked = app.request(Method::DELETE, &format!("/v1/api-keys/{}", streams[0].3), admin);
+    assert_eq!(Answer::of(revoked.header("idempotency-key", "revoke")).await.status, 200);
+    let of = |at: usize| format!("/v1/principals/{}", streams[at].2);
+    change(&app, Method::PATCH, &of(1), admin, json!({"disabled": true})).await;
+    change(&app, Method::PATCH, &of(2), admin, json!({"roles": ["reporter"]})).await;
+    let mut kept = streams.pop().unwrap().1;
+    for (name, mut open, ..) in streams {
+        let rest = async { while open.chunk().await.unwrap().is_some() {} };
+        assert!(
+            tokio::time::timeout(Duration::from_secs(8), rest).await.is_ok(),
+            "the stream of who was {name} goes on"
+        );
+    }
+    let mut text = String::new();
+    while !text.contains(": still here") {
+        let chunk = tokio::time::timeout(Duration::from_secs(8), kept.chunk()).await.expect("in time").unwrap();
+        text.push_str(std::str::from_utf8(&chunk.expect("it goes on")).unwrap());
+    }
 }

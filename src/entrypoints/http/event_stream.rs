@@ -2,7 +2,7 @@
 //!
 //! Each message carries as its id the cursor to go on from, so that a client which lost the connection resumes with
 //! `Last-Event-ID` where it was (WHATWG HTML, section 9.2). Events come from the same pages as the poll; hints only make it
-//! quick. What a client does not read waits in a bounded buffer and then in the database.
+//! quick. A stream ends soon after its credential does. What a client does not read waits in a bounded buffer and then in the database.
 
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -97,6 +97,8 @@ impl Streams {
 pub struct Request {
     /// Who reads.
     pub caller: Caller,
+    /// The credential that says so; it is looked at again with each sign of life.
+    pub credential: String,
     /// Which types; empty means all.
     pub types: Vec<EventType>,
     /// What its cursors are bound to.
@@ -141,7 +143,14 @@ async fn feed(state: &ApiState, request: &Request, sender: &mpsc::Sender<Bytes>)
     let mut hints = state.writing.wakeups.listen();
     let mut after = request.after;
     let mut last_sign = tokio::time::Instant::now();
+    let mut authenticated = last_sign;
     loop {
+        if authenticated.elapsed() >= state.streams.rules.heartbeat {
+            if !holds(state, request).await {
+                return Ok(());
+            }
+            authenticated = tokio::time::Instant::now();
+        }
         let view = viewer(&request.caller);
         let part = read_feed(state.events.as_ref(), &request.caller, view, &request.types, after, PAGE).await?;
         let more = part.next.is_some();
@@ -175,6 +184,14 @@ async fn feed(state: &ApiState, request: &Request, sender: &mpsc::Sender<Bytes>)
             () = tokio::time::sleep(LOOK.min(state.streams.rules.heartbeat)) => {}
         }
     }
+}
+
+/// Whether the credential still says what it said when the stream began: not revoked or expired, of a principal and a tenant
+/// that may come in, with the same rights. Whoever has other ones opens another stream.
+async fn holds(state: &ApiState, request: &Request) -> bool {
+    let then = &request.caller.actor;
+    let now = state.authenticator.authenticate(&request.credential).await;
+    now.is_ok_and(|now| now.tenant_id == then.tenant_id && now.roles == then.roles && now.scopes == then.scopes)
 }
 
 /// Whether the client takes it, within its time.

@@ -13,6 +13,7 @@ use uuid::Uuid;
 
 use super::case_list::viewer;
 use super::event_stream;
+use super::extract::authenticated::credential;
 use super::extract::{Authenticated, Query};
 use super::problem::Problem;
 use super::state::ApiState;
@@ -74,7 +75,8 @@ pub async fn list_events(
     let after = cursor.map(|cursor| state.cursors.open(tenant, &bound, &cursor)).transpose()?;
     let after = after.map(|bytes| position_from(&bytes)).transpose()?;
     if streams {
-        return event_stream::open(state, event_stream::Request { caller, types, bound, after });
+        let credential = credential(&headers).unwrap_or_default().to_owned();
+        return event_stream::open(state, event_stream::Request { caller, credential, types, bound, after });
     }
     let part = read_feed(state.events.as_ref(), &caller, viewer(&caller), &types, after, limit).await?;
     let sign = |position: FeedPosition| state.cursors.sign(tenant, &bound, &bytes_of(position));
