@@ -63,6 +63,7 @@ fn identity(tenant: &str, roles: &[Role]) -> ForeignIdentity {
         principal_id: GRACE,
         display_name: "Grace".to_owned(),
         roles: Roles::of(roles),
+        issued_at: None,
     }
 }
 
@@ -109,6 +110,25 @@ async fn changed_roles_are_noted_on_the_chain_before_they_hold() {
     gate.admission.admit(&identity("alpha", &[Role::Admin])).await.unwrap();
     assert_eq!(gate.store.stored(TENANT, GRACE).unwrap().roles, Roles::of(&[Role::Admin]));
     assert_eq!(gate.store.actions(), ["principal.first_seen", "principal.roles_from_token"]);
+}
+
+#[tokio::test]
+async fn an_older_token_acts_and_writes_no_roles_back() {
+    let gate = gate();
+    let issued = |seconds, role| ForeignIdentity {
+        issued_at: Some(FrozenClock::new().now() + time::Duration::seconds(seconds)),
+        ..identity("alpha", &[role])
+    };
+    gate.admission.admit(&issued(20, Role::Reporter)).await.unwrap();
+    gate.admission.admit(&issued(10, Role::Admin)).await.expect("it is still valid");
+    assert_eq!(gate.store.stored(TENANT, GRACE).unwrap().roles, Roles::of(&[Role::Reporter]));
+    assert_eq!(gate.store.actions(), ["principal.first_seen"]);
+    gate.admission.admit(&issued(30, Role::Auditor)).await.unwrap();
+    gate.admission.admit(&issued(29, Role::Admin)).await.unwrap();
+    // One that does not say when it was issued is followed, as before.
+    assert_eq!(gate.store.stored(TENANT, GRACE).unwrap().roles, Roles::of(&[Role::Auditor]));
+    gate.admission.admit(&identity("alpha", &[Role::Supervisor])).await.unwrap();
+    assert_eq!(gate.store.stored(TENANT, GRACE).unwrap().roles, Roles::of(&[Role::Supervisor]));
 }
 
 #[tokio::test]

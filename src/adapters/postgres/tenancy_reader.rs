@@ -4,6 +4,7 @@ use docket_domain::audit::ChainHead;
 use docket_domain::ids::{ApiKeyId, PrincipalId, TenantId};
 use docket_domain::tenancy::{ApiKey, Principal, Tenant};
 use sqlx::PgPool;
+use time::OffsetDateTime;
 use uuid::Uuid;
 
 use super::case_row::hash32;
@@ -82,6 +83,24 @@ pub async fn principal(pool: &PgPool, tenant: TenantId, id: PrincipalId) -> Resu
     .await
     .map_err(store_error)?;
     row.map(Principal::try_from).transpose()
+}
+
+/// When the token was issued whose roles a principal has.
+pub async fn roles_issued_at(
+    pool: &PgPool,
+    tenant: TenantId,
+    id: PrincipalId,
+) -> Result<Option<OffsetDateTime>, StoreError> {
+    let found = sqlx::query_scalar!(
+        "WITH context AS MATERIALIZED (SELECT set_config('docket.tenant', $1, true) IS NOT NULL AS ready)
+         SELECT roles_issued_at FROM docket.principals WHERE (SELECT ready FROM context) AND id = $2",
+        tenant.to_string(),
+        id.0
+    )
+    .fetch_optional(pool)
+    .await
+    .map_err(store_error)?;
+    Ok(found.flatten())
 }
 
 /// A page of principals.

@@ -6,6 +6,7 @@ use docket_domain::ids::{ApiKeyId, PrincipalId, TenantId};
 use docket_domain::tenancy::{ApiKey, Principal, Tenant};
 use sha2::{Digest, Sha256};
 use sqlx::{PgConnection, PgPool};
+use time::OffsetDateTime;
 use uuid::Uuid;
 
 use super::case_row::signed;
@@ -64,6 +65,10 @@ impl TenancyStore for PgTenancyStore {
 
     async fn principal(&self, tenant: TenantId, id: PrincipalId) -> Result<Option<Principal>, StoreError> {
         reader::principal(&self.pool, tenant, id).await
+    }
+
+    async fn roles_issued_at(&self, tenant: TenantId, id: PrincipalId) -> Result<Option<OffsetDateTime>, StoreError> {
+        reader::roles_issued_at(&self.pool, tenant, id).await
     }
 
     async fn principals(
@@ -240,6 +245,12 @@ async fn change_tenancy(connection: &mut PgConnection, tenant: TenantId, effect:
         .execute(connection)
         .await
         .map(drop),
+        Effect::NoteRolesIssued(principal, at) => {
+            sqlx::query!("UPDATE docket.principals SET roles_issued_at = $2 WHERE id = $1", principal.0, at)
+                .execute(connection)
+                .await
+                .map(drop)
+        }
         Effect::CreateKey { key, secret_hash } => insert_key(connection, tenant, key, secret_hash).await,
         Effect::EndKey(key) => sqlx::query!(
             "UPDATE docket.api_keys SET expires_at = $2, revoked_at = $3 WHERE id = $1",

@@ -4,6 +4,8 @@ use async_trait::async_trait;
 use docket_domain::ids::{PrincipalId, TenantId};
 use docket_domain::principal::{PrincipalKind, Roles};
 
+use time::OffsetDateTime;
+
 use super::token_verifier::TokenError;
 
 /// What a verified token says about its bearer.
@@ -19,6 +21,8 @@ pub struct ForeignIdentity {
     pub display_name: String,
     /// Roles that the token grants; at least one, all of them grantable.
     pub roles: Roles,
+    /// When the token was issued, if it says so.
+    pub issued_at: Option<OffsetDateTime>,
 }
 
 /// A principal that may come in.
@@ -35,7 +39,8 @@ pub struct Admitted {
 /// Admits identities whose tokens have been verified already.
 ///
 /// Contract: the tenant must exist and not be suspended, and the principal must not be disabled, or the identity is
-/// rejected. A new identity becomes a principal, and changed roles are noted, both on the tenant's audit chain.
+/// rejected. A new identity becomes a principal, and changed roles are noted, both on the tenant's audit chain;
+/// a token older than the one whose roles were noted last changes nothing.
 #[async_trait]
 pub trait IdentityAdmission: Send + Sync + 'static {
     /// The principal behind the identity.

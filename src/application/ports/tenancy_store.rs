@@ -28,6 +28,8 @@ pub enum Effect {
     CreatePrincipal(Principal),
     /// Display name, roles and disabled of a principal change; the last write wins.
     UpdatePrincipal(Principal),
+    /// The roles of a principal are those of a token that was issued then.
+    NoteRolesIssued(PrincipalId, OffsetDateTime),
     /// A new key.
     CreateKey {
         /// The key.
@@ -180,6 +182,8 @@ pub trait TenancyStore: Send + Sync + 'static {
     async fn tenants(&self, after: Option<Uuid>, limit: u32) -> Result<Vec<Tenant>, StoreError>;
     /// A principal.
     async fn principal(&self, tenant: TenantId, id: PrincipalId) -> Result<Option<Principal>, StoreError>;
+    /// When the token was issued whose roles a principal has; none if no token set them.
+    async fn roles_issued_at(&self, tenant: TenantId, id: PrincipalId) -> Result<Option<OffsetDateTime>, StoreError>;
     /// The tenant's principals.
     async fn principals(&self, tenant: TenantId, after: Option<Uuid>, limit: u32)
     -> Result<Vec<Principal>, StoreError>;

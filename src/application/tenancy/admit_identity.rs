@@ -22,6 +22,9 @@ const NO_TENANT: &str = "the token names no tenant of this service";
 /// The answer to a principal that was disabled here.
 const DISABLED: &str = "the token's principal is disabled in this service";
 
+/// Why nothing is written for a token; it comes in with its own roles all the same.
+const OVERTAKEN: &str = "a newer token has set the principal's roles";
+
 /// [`IdentityAdmission`] through the tenant's administration: creation and changed roles stand on its audit chain.
 #[derive(Clone)]
 pub struct Admission {
@@ -47,6 +50,13 @@ impl Admission {
         usable.ok_or(TokenError::Rejected(NO_TENANT))
     }
 
+    /// Whether a newer token than this one has set the principal's roles.
+    async fn is_overtaken(&self, tenant: TenantId, identity: &ForeignIdentity) -> Result<bool, StoreError> {
+        let Some(issued_at) = identity.issued_at else { return Ok(false) };
+        let newest = self.store().roles_issued_at(tenant, identity.principal_id).await?;
+        Ok(newest.is_some_and(|newest| issued_at < newest))
+    }
+
     /// Writes the principal as the token has it; the one who acts is the principal itself.
     async fn note(&self, tenant: TenantId, identity: &ForeignIdentity) -> Result<(), TokenError> {
         let actor = Actor {
@@ -68,7 +78,7 @@ impl Admission {
         let (target, attempted) = (Target::Existing(tenant), "principal.admit");
         let act = Act { caller: &caller, target, claim: None, presenter: &Silent, attempted };
         match self.writing.carry_out(act, &Note { admission: self, identity }).await {
-            Ok(_) => Ok(()),
+            Ok(_) | Err(UseCaseError::Unauthenticated(OVERTAKEN)) => Ok(()),
             Err(UseCaseError::Store(error)) => Err(error.into()),
             Err(UseCaseError::Unauthenticated(why)) => Err(TokenError::Rejected(why)),
             Err(other) => Err(StoreError::Unavailable(other.into()).into()),
@@ -88,7 +98,8 @@ impl IdentityAdmission for Admission {
         if known.as_ref().is_some_and(|principal| principal.disabled) {
             return Err(TokenError::Rejected(DISABLED));
         }
-        if known.is_none_or(|principal| principal.roles != identity.roles) {
+        let differs = known.is_none_or(|principal| principal.roles != identity.roles);
+        if differs && !self.is_overtaken(tenant.id, identity).await? {
             self.note(tenant.id, identity).await?;
         }
         let admitted =
@@ -112,6 +123,10 @@ impl Decide for Note<'_> {
         if before.as_ref().is_some_and(|principal| principal.disabled) {
             return Err(UseCaseError::Unauthenticated(DISABLED));
         }
+        // Asked again: another token may have come in between.
+        if self.admission.is_overtaken(tenant.id, identity).await? {
+            return Err(UseCaseError::Unauthenticated(OVERTAKEN));
+        }
         let after = match &before {
             Some(known) => Principal { roles: identity.roles, ..known.clone() },
             None => Principal {
@@ -127,8 +142,9 @@ impl Decide for Note<'_> {
         let known = before.is_some();
         let effect =
             if known { Effect::UpdatePrincipal(after.clone()) } else { Effect::CreatePrincipal(after.clone()) };
+        let issued = identity.issued_at.map(|at| Effect::NoteRolesIssued(identity.principal_id, at));
         Ok(Decision {
-            effects: vec![effect],
+            effects: std::iter::once(effect).chain(issued).collect(),
             action: if known { "principal.roles_from_token" } else { "principal.first_seen" },
             before: before.map_or(Ok(Value::Null), serde_json::to_value).map_err(StoreError::internal)?,
             subject: Subject::Principal(after),

@@ -11,12 +11,14 @@ use docket::application::ports::tenancy_store::{Effect, TenancyCommit, TenancySt
 use docket_domain::audit::ChainHead;
 use docket_domain::ids::{ApiKeyId, PrincipalId, TenantId};
 use docket_domain::tenancy::{ApiKey, Principal, Tenant};
+use time::OffsetDateTime;
 use uuid::Uuid;
 
 #[derive(Default)]
 struct Rows {
     tenants: HashMap<TenantId, (Tenant, ChainHead)>,
     principals: HashMap<(TenantId, PrincipalId), Principal>,
+    issued: HashMap<(TenantId, PrincipalId), OffsetDateTime>,
     actions: Vec<String>,
 }
 
@@ -101,6 +103,10 @@ impl TenancyStore for MemoryTenancy {
         Ok(self.read()?.principals.get(&(tenant, id)).cloned())
     }
 
+    async fn roles_issued_at(&self, tenant: TenantId, id: PrincipalId) -> Result<Option<OffsetDateTime>, StoreError> {
+        Ok(self.read()?.issued.get(&(tenant, id)).copied())
+    }
+
     async fn principals(&self, tenant: TenantId, _: Option<Uuid>, _: u32) -> Result<Vec<Principal>, StoreError> {
         let rows = self.read()?;
         Ok(rows.principals.iter().filter(|((of, _), _)| *of == tenant).map(|(_, one)| one.clone()).collect())
@@ -132,8 +138,12 @@ impl TenancyStore for MemoryTenancy {
         }
         *head = write.head;
         for effect in &write.effects {
-            if let Effect::CreatePrincipal(one) | Effect::UpdatePrincipal(one) = effect {
-                rows.principals.insert((write.tenant_id, one.id), one.clone());
+            match effect {
+                Effect::CreatePrincipal(one) | Effect::UpdatePrincipal(one) => {
+                    rows.principals.insert((write.tenant_id, one.id), one.clone());
+                }
+                Effect::NoteRolesIssued(id, at) => _ = rows.issued.insert((write.tenant_id, *id), *at),
+                _ => {}
             }
         }
         rows.actions.push(write.audit.action.clone());

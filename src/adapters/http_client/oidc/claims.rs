@@ -70,6 +70,7 @@ impl ClaimPolicy {
             display_name: display_name(claims, subject),
             external_id,
             roles,
+            issued_at: instant(claims, "iat").flatten().and_then(|at| OffsetDateTime::from_unix_timestamp(at).ok()),
         })
     }
 
@@ -207,6 +208,7 @@ mod tests {
         assert_eq!((identity.tenant.as_str(), identity.display_name.as_str()), ("alpha", "Ada"));
         assert_eq!(identity.external_id, "https://id.example u1");
         assert_eq!(identity.roles, Roles::of(&[Role::Caseworker]));
+        assert_eq!(identity.issued_at.map(OffsetDateTime::unix_timestamp), Some(NOW));
         assert_eq!(identity.principal_id, check(&json!({"name": 7})).unwrap().principal_id);
         assert_ne!(identity.principal_id, check(&json!({"sub": "u2"})).unwrap().principal_id);
         assert_eq!(check(&json!({"name": 7, "email": "a@b"})).unwrap().display_name, "a@b");
