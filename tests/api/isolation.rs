@@ -1,5 +1,7 @@
 //! Tenants do not learn of each other: what is foreign looks as if it did not exist.
 
+use docket::adapters::postgres::health::RowSecurityProbe;
+use docket::application::ports::health::{HealthProbe, ProbeState};
 use docket_domain::principal::Role;
 use http::Method;
 use serde_json::json;
@@ -92,6 +94,16 @@ async fn every_table_is_under_forced_row_level_security_with_a_policy_that_check
     .await
     .unwrap();
     assert!(!bypass && owned == 0, "the service's role bypasses nothing and owns nothing");
+}
+
+#[tokio::test]
+async fn a_service_whose_role_owns_a_table_is_not_ready() {
+    let app = TestApp::start().await;
+    let probe = RowSecurityProbe(app.pool.clone());
+    assert_eq!(probe.check().await, ProbeState::Up);
+    let owner = app.superuser().await;
+    sqlx::query("ALTER TABLE docket.case_notes OWNER TO docket_app").execute(&owner).await.unwrap();
+    assert!(matches!(probe.check().await, ProbeState::Down(_)), "the owner may switch row-level security off");
 }
 
 #[tokio::test]

@@ -30,7 +30,8 @@ impl HealthProbe for DatabaseProbe {
     }
 }
 
-/// Checks that the role of the pool cannot see past row-level security: a service that could must not take requests.
+/// Checks that the role of the pool can neither see past row-level security nor, as the tables' owner, switch it off: a service
+/// that could must not take requests.
 #[derive(Debug, Clone)]
 pub struct RowSecurityProbe(pub PgPool);
 
@@ -45,10 +46,15 @@ impl HealthProbe for RowSecurityProbe {
     }
 
     async fn check(&self) -> ProbeState {
-        let query = "SELECT rolsuper OR rolbypassrls FROM pg_roles WHERE rolname = current_user";
+        let query = "SELECT rolsuper OR rolbypassrls OR EXISTS (
+                 SELECT FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+                 WHERE n.nspname = 'docket' AND pg_has_role(current_user, c.relowner, 'USAGE'))
+             FROM pg_roles WHERE rolname = current_user";
         match sqlx::query_scalar::<_, bool>(query).fetch_one(&self.0).await {
             Ok(false) => ProbeState::Up,
-            Ok(true) => ProbeState::Down("the service's role can bypass row-level security".to_owned()),
+            Ok(true) => ProbeState::Down(
+                "the service's role can bypass row-level security or owns the tables under it".to_owned(),
+            ),
             Err(_) => ProbeState::Down("the database does not answer".to_owned()),
         }
     }
