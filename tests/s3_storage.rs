@@ -75,6 +75,27 @@ async fn bytes_are_uploaded_in_parts_promoted_and_read_in_ranges() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_upload_that_is_broken_off_leaves_no_parts_in_the_bucket() {
+    let Some(server) = S3Server::start() else { return };
+    let store = bucket(&server, "broken");
+    let under_way = async || {
+        let url = format!("{}/evidence?uploads", server.endpoint);
+        reqwest::get(url).await.unwrap().text().await.unwrap().contains("<UploadId>")
+    };
+    let mut upload = store.stage(Uuid::now_v7()).await.unwrap();
+    for _ in 0..8 {
+        upload.write(Bytes::from_static(&[7; 1 << 20])).await.unwrap();
+    }
+    assert!(under_way().await);
+    drop(upload);
+    let began = std::time::Instant::now();
+    while under_way().await {
+        assert!(began.elapsed().as_secs() < 20, "the bucket still keeps the parts");
+        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_same_content_is_one_object_and_what_is_deleted_is_gone() {
     let Some(server) = S3Server::start() else { return };
     let store = bucket(&server, "once");

@@ -1,17 +1,19 @@
 //! [`BlobStore`] on any object store.
 
 use std::ops::Range;
+use std::path::PathBuf;
 use std::pin::Pin;
 use std::sync::Arc;
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use futures::{Stream, StreamExt};
+use futures::{Stream, StreamExt, stream};
+use object_store::local::LocalFileSystem;
 use object_store::{Error, GetOptions, GetRange, ObjectStore, ObjectStoreExt, WriteMultipart};
 use time::OffsetDateTime;
 use uuid::Uuid;
 
-use super::paths;
+use super::{paths, unfinished};
 use crate::application::ports::StoreError;
 use crate::application::ports::blob_store::{BlobStore, ByteStream, ContentAddress, Listed, Upload};
 
@@ -22,12 +24,19 @@ const PARTS_IN_FLIGHT: usize = 1;
 #[derive(Debug, Clone)]
 pub struct ObjectBlobStore {
     store: Arc<dyn ObjectStore>,
+    /// Where the store's files are, if they are this machine's.
+    directory: Option<Arc<PathBuf>>,
 }
 
 impl ObjectBlobStore {
     /// A blob store on an object store.
     pub fn new(store: impl ObjectStore) -> Self {
-        Self { store: Arc::new(store) }
+        Self { store: Arc::new(store), directory: None }
+    }
+
+    /// A blob store on a local directory.
+    pub(super) fn in_directory(store: LocalFileSystem, directory: PathBuf) -> Self {
+        Self { store: Arc::new(store), directory: Some(Arc::new(directory)) }
     }
 
     /// A blob store in memory, for tests.
@@ -36,18 +45,43 @@ impl ObjectBlobStore {
     }
 }
 
-struct Staging(WriteMultipart);
+/// An upload; taken out when it is finished.
+struct Staging(Option<WriteMultipart>);
+
+impl Staging {
+    fn upload(&mut self) -> Result<&mut WriteMultipart, StoreError> {
+        self.0.as_mut().ok_or_else(|| StoreError::internal("the upload is finished"))
+    }
+}
+
+/// Whoever sends may break off at any time: the parts that a bucket has would stay there, unseen and paid for.
+impl Drop for Staging {
+    fn drop(&mut self) {
+        let Some(upload) = self.0.take() else { return };
+        let Ok(runtime) = tokio::runtime::Handle::try_current() else { return };
+        runtime.spawn(async move {
+            if let Err(error) = upload.abort().await {
+                tracing::warn!(%error, "an upload that was broken off was left in the store");
+            }
+        });
+    }
+}
 
 #[async_trait]
 impl Upload for Staging {
     async fn write(&mut self, bytes: Bytes) -> Result<(), StoreError> {
-        self.0.wait_for_capacity(PARTS_IN_FLIGHT).await.map_err(store_error)?;
-        self.0.put(bytes);
+        let upload = self.upload()?;
+        upload.wait_for_capacity(PARTS_IN_FLIGHT).await.map_err(store_error)?;
+        upload.put(bytes);
         Ok(())
     }
 
-    async fn finish(self: Box<Self>) -> Result<(), StoreError> {
-        self.0.finish().await.map(drop).map_err(store_error)
+    async fn finish(mut self: Box<Self>) -> Result<(), StoreError> {
+        match self.0.take() {
+            // What fails here is aborted by itself.
+            Some(upload) => upload.finish().await.map(drop).map_err(store_error),
+            None => Err(StoreError::internal("the upload is finished")),
+        }
     }
 }
 
@@ -55,7 +89,7 @@ impl Upload for Staging {
 impl BlobStore for ObjectBlobStore {
     async fn stage(&self, staged: Uuid) -> Result<Box<dyn Upload>, StoreError> {
         let upload = self.store.put_multipart(&paths::staged(staged)).await.map_err(store_error)?;
-        Ok(Box::new(Staging(WriteMultipart::new(upload))))
+        Ok(Box::new(Staging(Some(WriteMultipart::new(upload)))))
     }
 
     async fn read_staged(&self, staged: Uuid, range: Range<u64>) -> Result<Bytes, StoreError> {
@@ -70,7 +104,9 @@ impl BlobStore for ObjectBlobStore {
     }
 
     async fn discard(&self, staged: Uuid) -> Result<(), StoreError> {
-        gone_is_fine(self.store.delete(&paths::staged(staged)).await)
+        gone_is_fine(self.store.delete(&paths::staged(staged)).await)?;
+        let Some(directory) = self.directory.clone() else { return Ok(()) };
+        blocking(move || unfinished::remove(&directory, staged)).await
     }
 
     async fn size(&self, content: ContentAddress) -> Result<Option<u64>, StoreError> {
@@ -105,8 +141,23 @@ impl BlobStore for ObjectBlobStore {
                 Err(error) => Some(Err(store_error(error))),
             }
         };
-        Box::pin(self.store.list(None).filter_map(known))
+        let stored = self.store.list(None).filter_map(known);
+        let Some(directory) = self.directory.clone() else { return Box::pin(stored) };
+        let unfinished = stream::once(blocking(move || unfinished::list(&directory)));
+        let unfinished = unfinished.flat_map(|found| match found {
+            Ok(found) => stream::iter(found).map(Ok).left_stream(),
+            Err(error) => stream::iter([Err(error)]).right_stream(),
+        });
+        Box::pin(stored.chain(unfinished))
     }
+}
+
+/// Does something with files on a thread that may wait.
+async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> std::io::Result<T> + Send + 'static,
+) -> Result<T, StoreError> {
+    let done = tokio::task::spawn_blocking(work).await.map_err(StoreError::internal)?;
+    done.map_err(|error| StoreError::Unavailable(error.into()))
 }
 
 fn gone_is_fine(outcome: Result<(), Error>) -> Result<(), StoreError> {

@@ -3,6 +3,7 @@
 mod blob_store;
 mod open;
 mod paths;
+mod unfinished;
 
 pub use blob_store::ObjectBlobStore;
 pub use open::{OpenError, S3Settings, open};

@@ -39,7 +39,7 @@ pub fn open(url: &str, s3: &S3Settings) -> Result<ObjectBlobStore, OpenError> {
         std::fs::create_dir_all(path).map_err(OpenError::Directory)?;
         // Bytes and their directory entries are on the disk before a row may speak of them.
         let store = LocalFileSystem::new_with_prefix(path)?.with_fsync(true);
-        return Ok(ObjectBlobStore::new(store));
+        return Ok(ObjectBlobStore::in_directory(store, path.into()));
     }
     let rest = url.strip_prefix("s3://").ok_or(OpenError::Url)?;
     let (bucket, prefix) = rest.split_once('/').unwrap_or((rest, ""));
