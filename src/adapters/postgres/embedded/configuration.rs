@@ -57,6 +57,9 @@ log_truncate_on_rotation = on
 log_line_prefix = '%m [%p] %q%u@%d '
 # Statements slower than this deserve a look.
 log_min_duration_statement = 500ms
+# Their values do not: they are what cases say, and secrets' hashes.
+log_parameter_max_length = 0
+log_parameter_max_length_on_error = 0
 ";
 
 /// Settings of a throw-away server for tests: fast, and gone after a power failure.
@@ -111,6 +114,7 @@ mod tests {
     fn a_durable_server_never_gives_up_syncing() {
         let text = render(&settings(true), Path::new("/run/docket"));
         assert!(text.contains("\nfsync = on\n") && text.contains("\nsynchronous_commit = on\n"));
+        assert!(text.contains("\nlog_parameter_max_length = 0\n"), "the values of slow statements are logged");
         assert!(!text.contains("= off\n# Tests") && text.contains("max_connections = 42"));
     }
 
