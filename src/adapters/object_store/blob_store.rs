@@ -45,19 +45,24 @@ impl ObjectBlobStore {
     }
 }
 
-/// An upload; taken out when it is finished.
-struct Staging(Option<WriteMultipart>);
+/// An upload.
+struct Staging {
+    /// Taken out when it is finished.
+    upload: Option<WriteMultipart>,
+    /// Whether the bytes stay when they are merely let go; a file is removed then.
+    stays: bool,
+}
 
 impl Staging {
     fn upload(&mut self) -> Result<&mut WriteMultipart, StoreError> {
-        self.0.as_mut().ok_or_else(|| StoreError::internal("the upload is finished"))
+        self.upload.as_mut().ok_or_else(|| StoreError::internal("the upload is finished"))
     }
 }
 
 /// Whoever sends may break off at any time: the parts that a bucket has would stay there, unseen and paid for.
 impl Drop for Staging {
     fn drop(&mut self) {
-        let Some(upload) = self.0.take() else { return };
+        let Some(upload) = self.upload.take().filter(|_| self.stays) else { return };
         let Ok(runtime) = tokio::runtime::Handle::try_current() else { return };
         runtime.spawn(async move {
             if let Err(error) = upload.abort().await {
@@ -77,7 +82,7 @@ impl Upload for Staging {
     }
 
     async fn finish(mut self: Box<Self>) -> Result<(), StoreError> {
-        match self.0.take() {
+        match self.upload.take() {
             // What fails here is aborted by itself.
             Some(upload) => upload.finish().await.map(drop).map_err(store_error),
             None => Err(StoreError::internal("the upload is finished")),
@@ -89,7 +94,7 @@ impl Upload for Staging {
 impl BlobStore for ObjectBlobStore {
     async fn stage(&self, staged: Uuid) -> Result<Box<dyn Upload>, StoreError> {
         let upload = self.store.put_multipart(&paths::staged(staged)).await.map_err(store_error)?;
-        Ok(Box::new(Staging(Some(WriteMultipart::new(upload)))))
+        Ok(Box::new(Staging { upload: Some(WriteMultipart::new(upload)), stays: self.directory.is_none() }))
     }
 
     async fn read_staged(&self, staged: Uuid, range: Range<u64>) -> Result<Bytes, StoreError> {
