@@ -39,6 +39,7 @@ use crate::application::cases::turns::Turns;
 use crate::application::cases::{Calendars, CaseWriting};
 use crate::application::events::wakeups::Wakeups;
 use crate::application::jobs::Registry;
+use crate::application::knowledge::own_vectors::OwnVectors;
 use crate::application::models::PrefixCache;
 use crate::application::ports::health::HealthProbe;
 use crate::application::ports::{
@@ -85,6 +86,7 @@ pub struct Parts {
     pub lookup: Lookup,
     channel: PgWakeupChannel,
     embedding: Arc<OnceLock<Arc<OnnxEmbedder>>>,
+    vectors: Arc<OnceLock<Arc<OwnVectors>>>,
     words: Words,
     plugin_pool: Arc<OnceLock<Arc<PluginPool>>>,
     prefixes: Arc<OnceLock<PrefixCache>>,
@@ -97,7 +99,7 @@ impl Parts {
         let cases = Arc::new(PgCaseReader::new(pool.clone(), lane.clone()));
         let clock = Arc::new(SystemClock::new());
         let calendars = Calendars::new(Arc::new(PgCalendarStore::new(pool.clone())), CALENDAR_AGE);
-        let (wakeups, embedding) = (Wakeups::default(), Arc::default());
+        let (wakeups, embedding, vectors) = (Wakeups::default(), Arc::default(), Arc::default());
         let (words, plugin_pool, prefixes) = (Words::default(), Arc::default(), Arc::default());
         let (sinks, lookup) = (Vec::new(), GuardedResolver::system_lookup());
         let channel = PgWakeupChannel::new(pool.clone(), clock.new_id());
@@ -113,6 +115,7 @@ impl Parts {
             lookup,
             channel,
             embedding,
+            vectors,
             words,
             plugin_pool,
             prefixes,

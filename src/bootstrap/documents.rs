@@ -88,11 +88,15 @@ impl Parts {
         EmbedPassages { chunks: self.chunks(), embedder: self.embedder(config) }
     }
 
-    /// Enqueues that job wherever passages wait and this process has the model.
+    /// Takes out vectors of another model, where the model is loaded at the start, and enqueues that job wherever passages wait and
+    /// this process has the model.
     pub(super) fn catch_up(&self, config: &Config) -> impl Future<Output = ()> + use<> {
         let (later, queue) = (self.embed_later(), PgJobQueue::new(self.pool.clone()));
-        let embedder = self.embedder(config);
+        let (embedder, at_once) = (self.own_vectors(config), config.embedding.warm_up);
         async move {
+            if at_once && let Err(error) = embedder.settle().await {
+                tracing::warn!(%error, "whose the stored vectors are is looked at when the model is used");
+            }
             match later.enqueue_all(&queue, embedder.as_ref()).await {
                 Ok(0) => {}
                 Ok(jobs) => {

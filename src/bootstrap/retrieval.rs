@@ -12,9 +12,10 @@ use tokio_util::sync::CancellationToken;
 use super::Parts;
 use crate::adapters::bm25::{Analysis, TantivyIndex};
 use crate::adapters::embedding::{EmbeddingProbe, EmbeddingSettings, OnnxEmbedder};
-use crate::adapters::postgres::{PgKeywordFeed, PgPassageIndex};
+use crate::adapters::postgres::{PgKeywordFeed, PgPassageIndex, PgVectorOrigin};
 use crate::application::knowledge::embedding_cache::EmbeddingCache;
 use crate::application::knowledge::follow_passages::FollowPassages;
+use crate::application::knowledge::own_vectors::OwnVectors;
 use crate::application::knowledge::plugin_reranker::PluginReranker;
 use crate::application::knowledge::search::SearchPassages;
 use crate::application::knowledge::search_cache::SearchCache;
@@ -56,7 +57,14 @@ impl HealthProbe for Words {
 impl Parts {
     /// The embedding model; one in a process, whoever asks first says how.
     pub fn embedder(&self, config: &Config) -> Arc<dyn Embedder> {
-        self.onnx_embedder(config)
+        self.own_vectors(config)
+    }
+
+    /// The same, where whose the stored vectors are is the question.
+    pub fn own_vectors(&self, config: &Config) -> Arc<OwnVectors> {
+        let origin = || Arc::new(PgVectorOrigin::new(self.pool.clone()));
+        let own = self.vectors.get_or_init(|| Arc::new(OwnVectors::new(self.onnx_embedder(config), origin())));
+        own.clone()
     }
 
     /// Finding passages.

@@ -11,6 +11,7 @@ mod support;
 
 mod memory;
 mod nearest;
+mod own_vectors;
 mod rebuilt;
 mod rerankers;
 mod service;

@@ -1,6 +1,10 @@
 //! Where the model and ONNX Runtime are: named directories, or the virtual environment that `make venv` fills.
 
+use std::fs::File;
+use std::io::Read;
 use std::path::{Path, PathBuf};
+
+use sha2::{Digest, Sha256};
 
 /// Inside a virtual environment; written by `scripts/export_model.py`.
 const MODEL: &str = "share/docket/models/all-MiniLM-L6-v2";
@@ -49,6 +53,15 @@ impl ModelFiles {
         self.directory.join("tokenizer.json")
     }
 
+    /// SHA-256 over what makes vectors what they are: the graph with its weights, and the tokenizer, by their contents alone.
+    pub(super) fn identity(&self) -> Result<String, String> {
+        let mut all = Sha256::new();
+        for path in [self.graph(), self.tokenizer()] {
+            all.update(sha256(&path).map_err(|error| format!("{}: {error}", path.display()))?);
+        }
+        Ok(hex::encode(all.finalize()))
+    }
+
     /// The length of a vector, from the model's configuration.
     pub(super) fn width(&self) -> Result<usize, String> {
         let path = self.directory.join("config.json");
@@ -58,6 +71,17 @@ impl ModelFiles {
         let width = value.get("hidden_size").and_then(serde_json::Value::as_u64);
         let width = width.and_then(|width| usize::try_from(width).ok()).filter(|width| *width > 0);
         width.ok_or_else(|| format!("{}: hidden_size is missing", path.display()))
+    }
+}
+
+fn sha256(path: &Path) -> std::io::Result<[u8; 32]> {
+    let (mut file, mut hash, mut buffer) = (File::open(path)?, Sha256::new(), vec![0; 1 << 16]);
+    loop {
+        let read = file.read(&mut buffer)?;
+        if read == 0 {
+            return Ok(hash.finalize().into());
+        }
+        hash.update(&buffer[..read]);
     }
 }
 

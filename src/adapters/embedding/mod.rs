@@ -108,6 +108,11 @@ impl Embedder for OnnxEmbedder {
         &self.model
     }
 
+    fn identity(&self) -> Result<String, EmbedderError> {
+        let files = ModelFiles::find(self.settings.model_dir.as_deref(), self.settings.library.as_deref());
+        files.and_then(|files| files.identity()).map_err(EmbedderError::NotInstalled)
+    }
+
     fn dimensions(&self) -> usize {
         // The packaged model's width while another cannot be read; nothing is ever embedded then.
         self.loaded().map_or(384, |loaded| loaded.dimensions)

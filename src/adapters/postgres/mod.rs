@@ -60,6 +60,7 @@ pub mod tenancy_store;
 mod together;
 pub mod transaction;
 pub mod usage_ledger;
+pub mod vector_origin;
 pub mod wakeup_channel;
 
 pub use answer_store::PgAnswerStore;
@@ -86,4 +87,5 @@ pub use register_entries::PgRegisterEntries;
 pub use relay_store::PgRelayStore;
 pub use tenancy_store::PgTenancyStore;
 pub use usage_ledger::PgUsageLedger;
+pub use vector_origin::PgVectorOrigin;
 pub use wakeup_channel::PgWakeupChannel;

@@ -9,6 +9,7 @@ pub mod follow_passages;
 pub mod ingest_document;
 pub mod judge_answer;
 pub mod library;
+pub mod own_vectors;
 pub mod passages;
 pub mod plugin_chunkers;
 pub mod plugin_reranker;

@@ -54,6 +54,11 @@ pub enum Urgency {
 pub trait Embedder: Send + Sync + 'static {
     /// The name of the model; vectors of different models must never be compared.
     fn model(&self) -> &str;
+    /// What tells this model from every other, whatever it is called: stored vectors are kept for models of one identity only. May
+    /// read files, so it blocks.
+    fn identity(&self) -> Result<String, EmbedderError> {
+        Ok(self.model().to_owned())
+    }
     /// How many numbers a vector has.
     fn dimensions(&self) -> usize;
     /// How many tokens of a text count, the two marks around it included.

@@ -37,6 +37,7 @@ pub mod signer;
 pub mod tenancy_store;
 pub mod token_verifier;
 pub mod usage_ledger;
+pub mod vector_origin;
 pub mod wakeup_channel;
 pub mod webhook_sender;
 
@@ -77,6 +78,7 @@ pub use signer::Signer;
 pub use tenancy_store::TenancyStore;
 pub use token_verifier::TokenVerifier;
 pub use usage_ledger::UsageLedger;
+pub use vector_origin::VectorOrigin;
 pub use wakeup_channel::WakeupChannel;
 pub use webhook_sender::WebhookSender;
 

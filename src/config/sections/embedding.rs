@@ -8,7 +8,8 @@ use crate::config::setting::{Rule, section};
 section! {
     /// Finding passages: the embedding model (on the CPU by ONNX Runtime) and the index of words.
     Embedding = "embedding" {
-        /// Directory with `model.onnx`, `tokenizer.json` and `config.json`. Empty: found in the virtual environment.
+        /// Directory with `model.onnx`, `tokenizer.json` and `config.json`. Empty: found in the virtual environment. Another model than
+        /// before has all passages embedded anew (docs/retrieval.md).
         #[serde(deserialize_with = "optional_path")]
         model_dir: Option<PathBuf> = "\"\"", Rule::OptionalText;
         /// Shared library of ONNX Runtime. Empty: found in the virtual environment.

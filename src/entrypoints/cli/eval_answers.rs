@@ -24,6 +24,7 @@ use crate::application::evaluation::judge_report::{JudgeReport, JudgedBy};
 use crate::application::evaluation::judged_answers::MEASURES;
 use crate::application::evaluation::plugin_grader::PluginGrader;
 use crate::application::knowledge::library::Library;
+use crate::application::ports::embedder::EmbedderError;
 use crate::application::request::Caller;
 use crate::application::tenancy::TenancyWriting;
 use crate::application::tenancy::create_tenant::{NewTenant, create_tenant};
@@ -178,6 +179,17 @@ pub(super) fn read_corpus(directory: &Path) -> Result<Vec<(CorpusDocument, Bytes
     documents.into_iter().map(read).collect()
 }
 
+/// Refuses a kept database whose vectors another model made: its figures would be those of neither.
+async fn own_vectors(config: &Config, parts: &Parts) -> Result<(), Failure> {
+    match parts.own_vectors(config).fit().await {
+        Ok(true) | Err(EmbedderError::NotInstalled(_)) => Ok(()),
+        Ok(false) => Err(Failure::usage(
+            "what --keep names was embedded with another model; name another directory, or remove this one",
+        )),
+        Err(error) => Err(Failure::new(format!("cannot see by which model passages were embedded: {error}"))),
+    }
+}
+
 /// Who answered, what came, and who judged it.
 struct Outcome {
     model: String,
@@ -201,6 +213,7 @@ async fn evaluate(
     }
     let first = documents.first().map(|(document, _)| document.tenant.clone());
     let asked = tenant(&tenancy, &first.ok_or_else(|| Failure::usage("the manifest names no document"))?).await?;
+    own_vectors(config, parts).await?;
     bring(config, parts, &library, (documents, Chunking::usual(args.chunking))).await?;
     let stop = CancellationToken::new();
     let following = tokio::spawn(parts.follow_passages(config, stop.clone()));
