@@ -101,11 +101,15 @@ pub struct Dataset {
 }
 
 impl Dataset {
-    /// Reads `documents.jsonl`, `queries.jsonl` and `qrels.tsv`.
-    pub fn read(documents: impl BufRead, queries: impl BufRead, qrels: impl BufRead) -> Result<Self, DatasetError> {
-        let documents: Vec<Document> = json_lines("documents.jsonl", documents)?;
-        let mut questions: Vec<Question> = json_lines("queries.jsonl", queries)?;
-        let judgments = read_judgments(qrels)?;
+    /// Reads passages, questions and judgments, each from a file of this name.
+    pub fn read(
+        documents: (&'static str, impl BufRead),
+        queries: (&'static str, impl BufRead),
+        qrels: (&'static str, impl BufRead),
+    ) -> Result<Self, DatasetError> {
+        let documents: Vec<Document> = json_lines(documents.0, documents.1)?;
+        let mut questions: Vec<Question> = json_lines(queries.0, queries.1)?;
+        let judgments = read_judgments(qrels.0, qrels.1)?;
         let relevant = |id: &str| judgments.get(id).is_some_and(|judged| judged.values().any(|grade| *grade > 0));
         questions.retain(|question| relevant(&question.id));
         if questions.is_empty() {
@@ -134,8 +138,7 @@ fn json_lines<T: for<'de> Deserialize<'de>>(file: &'static str, input: impl BufR
 }
 
 /// Tab-separated question, passage and grade; the first line names the columns.
-fn read_judgments(input: impl BufRead) -> Result<BTreeMap<String, Judgments>, DatasetError> {
-    let file = "qrels.tsv";
+fn read_judgments(file: &'static str, input: impl BufRead) -> Result<BTreeMap<String, Judgments>, DatasetError> {
     let mut judgments: BTreeMap<String, Judgments> = BTreeMap::new();
     for line in lines(file, input).skip(1) {
         let (line, text) = line?;
@@ -163,7 +166,9 @@ mod tests {
         let documents =
             "{\"_id\":\"d1\",\"title\":\"T\",\"text\":\"x\",\"metadata\":{}}\n{\"_id\":\"d2\",\"text\":\"y\"}\n";
         let queries = "{\"_id\":\"q1\",\"text\":\"a\"}\n\n{\"_id\":\"q2\",\"text\":\"b\"}\n";
-        let read = |qrels: &str| Dataset::read(documents.as_bytes(), queries.as_bytes(), qrels.as_bytes());
+        let read = |qrels: &str| {
+            Dataset::read(("d", documents.as_bytes()), ("q", queries.as_bytes()), ("qrels.tsv", qrels.as_bytes()))
+        };
         let dataset = read("query-id\tcorpus-id\tscore\nq1\td1\t1\nq2\td1\t0\n").unwrap();
         assert_eq!((dataset.documents.len(), dataset.questions.len()), (2, 1));
         assert_eq!(dataset.documents[0].whole(), "T\nx");

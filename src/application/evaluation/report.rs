@@ -82,21 +82,38 @@ impl Report {
         Self { dataset: dataset.to_owned(), documents, model: model.to_owned(), pipelines, chunkings: Vec::new() }
     }
 
-    /// What the baseline keeps: nDCG@10 and Recall@10 of each pipeline.
+    /// What the baseline keeps: nDCG@10 and Recall@10 of each pipeline, to four digits, and on what they were measured.
     pub fn baseline(&self) -> Baseline {
-        let figures =
-            |pipeline: &PipelineReport| (pipeline.pipeline.clone(), [pipeline.ndcg.mean, pipeline.recall.mean]);
-        self.pipelines.iter().map(figures).collect()
+        let rounded = |figure: f64| (figure * 10_000.0).round() / 10_000.0;
+        let figures = |pipeline: &PipelineReport| {
+            (pipeline.pipeline.clone(), [pipeline.ndcg.mean, pipeline.recall.mean].map(rounded))
+        };
+        let questions = self.pipelines.iter().map(|pipeline| pipeline.questions).max().unwrap_or_default();
+        Baseline { questions, model: self.model.clone(), pipelines: self.pipelines.iter().map(figures).collect() }
     }
 
-    /// Where this report is worse than the baseline by more than [`TOLERANCE`], in words.
+    /// Where this report is worse than the baseline by more than [`TOLERANCE`], or cannot be held against it, in words.
     pub fn regressions(&self, baseline: &Baseline) -> Vec<String> {
+        if self.model != baseline.model {
+            let (dataset, own, known) = (&self.dataset, &self.model, &baseline.model);
+            return vec![format!(
+                "{dataset}: the baseline was measured with {known}, this run with {own}: figures of two models are not compared"
+            )];
+        }
         let mut found = Vec::new();
-        for (name, known) in baseline {
+        for (name, known) in &baseline.pipelines {
             let Some(pipeline) = self.pipelines.iter().find(|pipeline| pipeline.pipeline == *name) else {
                 found.push(format!("{name} was not run"));
                 continue;
             };
+            if pipeline.questions != baseline.questions {
+                let (dataset, own, asked) = (&self.dataset, pipeline.questions, baseline.questions);
+                found.push(format!(
+                    "{dataset}: the baseline of {name} was measured on {asked} questions, this run on {own}: \
+                     the figures are not of the same questions"
+                ));
+                continue;
+            }
             let measured = [("nDCG@10", pipeline.ndcg.mean), ("Recall@10", pipeline.recall.mean)];
             for ((measure, now), before) in measured.into_iter().zip(known) {
                 if now + TOLERANCE < *before {
@@ -114,8 +131,16 @@ pub(super) fn figure(values: &[f64]) -> Figure {
     Figure { mean: mean(values), low, high }
 }
 
-/// nDCG@10 and Recall@10 by pipeline.
-pub type Baseline = BTreeMap<String, [f64; 2]>;
+/// What later runs are held against.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Baseline {
+    /// Questions that every pipeline was run on.
+    pub questions: usize,
+    /// The embedding model.
+    pub model: String,
+    /// nDCG@10 and Recall@10 by pipeline.
+    pub pipelines: BTreeMap<String, [f64; 2]>,
+}
 
 /// These values against those of the same questions elsewhere.
 pub(super) fn compared(own: &[f64], others: &[f64]) -> Comparison {
@@ -154,13 +179,31 @@ mod tests {
     fn a_fall_below_the_baseline_is_named() {
         let measures = |ndcg| Measures { ndcg, recall: ndcg, ..Measures::default() };
         let one = |ndcg| Some(Judged { measures: measures(ndcg), ..Judged::default() });
-        let outcomes = vec![vec![one(0.5), one(0.7)], vec![one(0.4), None], vec![], vec![], vec![], vec![]];
+        let outcomes = vec![vec![one(0.5), one(0.7)], vec![one(0.4), one(0.3)], vec![], vec![], vec![], vec![]];
         let report = Report::new("set", 2, "model", &outcomes);
         assert_eq!(report.pipelines.len(), 2);
-        assert_eq!((report.pipelines[0].questions, report.pipelines[1].questions), (2, 1));
-        assert!((report.pipelines[0].against["dense"].gain - 0.1).abs() < 1e-9);
-        assert!(report.regressions(&report.baseline()).is_empty());
+        assert!((report.pipelines[0].against["dense"].gain - 0.25).abs() < 1e-9);
+        let own = report.baseline();
+        assert_eq!((own.questions, own.model.as_str(), own.pipelines["bm25"]), (2, "model", [0.6, 0.6]));
+        assert!(report.regressions(&own).is_empty());
         let better = BTreeMap::from([("bm25".to_owned(), [0.7, 0.6]), ("convex".to_owned(), [0.1, 0.1])]);
-        assert_eq!(report.regressions(&better).len(), 2);
+        assert_eq!(report.regressions(&Baseline { pipelines: better, ..own }).len(), 2);
+    }
+
+    #[test]
+    fn figures_of_other_questions_or_of_another_model_are_not_compared() {
+        let one = |ndcg| Some(Judged { measures: Measures { ndcg, ..Measures::default() }, ..Judged::default() });
+        // The second pipeline was run on the easier half.
+        let outcomes = vec![vec![one(0.2), one(0.8)], vec![None, one(0.9)], vec![], vec![], vec![], vec![]];
+        let report = Report::new("set", 2, "model", &outcomes);
+        assert_eq!((report.pipelines[0].questions, report.pipelines[1].questions), (2, 1));
+        assert!((report.pipelines[0].against["dense"].gain + 0.1).abs() < 1e-9);
+        let known = report.baseline();
+        let refused = report.regressions(&known);
+        assert_eq!(refused.len(), 1);
+        assert!(refused[0].contains("baseline of dense was measured on 2 questions, this run on 1"), "{refused:?}");
+        let refused = report.regressions(&Baseline { model: "other".to_owned(), ..known });
+        assert_eq!(refused.len(), 1);
+        assert!(refused[0].contains("measured with other, this run with model"), "{refused:?}");
     }
 }

@@ -36,8 +36,8 @@ Examples:
   docket eval retrieval --dataset DIR --chunking recursive,sentence_window,fixed_tokens
   docket eval retrieval --dataset demo/gold --chunking recursive,sentence_window,fixed_tokens
 
-The directory holds documents.jsonl ({_id, title, text}), queries.jsonl ({_id, text}) and qrels.tsv (query-id, corpus-id, score), as
-BEIR publishes them; or questions.jsonl, with the documents that its quotes stand in beside it, as demo/gold and demo/corpus do. Nothing is
+The directory holds documents.jsonl ({_id, title, text}), queries.jsonl ({_id, text}) and qrels.tsv (query-id, corpus-id, score); or the
+same as corpus.jsonl, queries.jsonl and qrels/test.tsv, as BEIR publishes them; or questions.jsonl, with the documents that its quotes stand in beside it, as demo/gold and demo/corpus do. Nothing is
 written to a database. Vectors and comparisons are kept under ~/.cache/docket.";
 
 /// Shares of the order before reranking that `--shares` tries.
@@ -47,7 +47,7 @@ const SHARES: [f64; 9] = [0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0];
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(super) struct Args {
-    /// Directory with documents.jsonl, queries.jsonl and qrels.tsv, or with questions.jsonl
+    /// Directory with documents.jsonl, queries.jsonl and qrels.tsv, in BEIR's layout, or with questions.jsonl
     #[arg(long, value_name = "DIR")]
     dataset: PathBuf,
     /// Directory with manifest.json and the documents of questions.jsonl; `corpus` beside the dataset unless given
@@ -57,7 +57,7 @@ pub(super) struct Args {
     #[arg(long, value_name = "STRATEGY", value_delimiter = ',', conflicts_with_all = ["baseline", "shares"])]
     chunking: Vec<ChunkingStrategy>,
     /// Questions that are reranked, evenly spread; all of them unless given, which takes minutes the first time
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", conflicts_with = "baseline")]
     rerank_questions: Option<usize>,
     /// Also say what other shares of the order before reranking would give, on two halves of the questions
     #[arg(long)]
@@ -91,11 +91,8 @@ pub(super) async fn run(args: Args, loaded: Loaded) -> Result<(), Failure> {
         write(path, &plot(&report))?;
     }
     let Some(path) = &args.baseline else { return Ok(()) };
-    let mut own = report.baseline();
-    own.values_mut().flatten().for_each(|figure| *figure = (*figure * 10_000.0).round() / 10_000.0);
-    hold_against(path, args.update_baseline, (&report.dataset, |_: Option<&Baseline>| own), |known| {
-        report.regressions(known)
-    })
+    let own = |_: Option<&Baseline>| report.baseline();
+    hold_against(path, args.update_baseline, (&report.dataset, own), |known| report.regressions(known))
 }
 
 /// What is judged, before anything is cut.
@@ -213,14 +210,21 @@ impl<'a> Machine<'a> {
     }
 }
 
+/// The three files, under their names here or under those that BEIR gives them.
 fn read(directory: &Path) -> Result<Dataset, Failure> {
-    let open = |name: &str| {
+    let open = |names: &[&'static str]| {
+        let there = names.iter().copied().find(|name| directory.join(name).exists());
+        let Some(name) = there else {
+            let reason = format!("{} has no {}", directory.display(), names.join(" and no "));
+            return Err(Failure::usage(reason));
+        };
         let path = directory.join(name);
         let file =
             File::open(&path).map_err(|error| Failure::usage(format!("cannot read {}: {error}", path.display())))?;
-        Ok::<_, Failure>(BufReader::new(file))
+        Ok((name, BufReader::new(file)))
     };
-    let dataset = Dataset::read(open("documents.jsonl")?, open("queries.jsonl")?, open("qrels.tsv")?);
+    let documents = open(&["documents.jsonl", "corpus.jsonl"])?;
+    let dataset = Dataset::read(documents, open(&["queries.jsonl"])?, open(&["qrels.tsv", "qrels/test.tsv"])?);
     dataset.map_err(|error| Failure::usage(format!("{}: {error}", directory.display())))
 }
 
@@ -239,4 +243,29 @@ async fn read_quotes(args: &Args, loaded: &Loaded) -> Result<Source, Failure> {
         read.push(ReadDocument { name, confidentiality: document.confidentiality, extracted });
     }
     Ok(Source::Quotes(read, questions))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_set_as_beir_publishes_it_is_read() {
+        let directory = std::env::temp_dir().join(format!("docket-beir-{}", std::process::id()));
+        std::fs::create_dir_all(directory.join("qrels")).unwrap();
+        let write = |name: &str, content: &str| std::fs::write(directory.join(name), content).unwrap();
+        write("corpus.jsonl", "{\"_id\": \"d1\", \"title\": \"T\", \"text\": \"x\", \"metadata\": {}}\n");
+        write("queries.jsonl", "{\"_id\": \"q1\", \"text\": \"a\"}\n{\"_id\": \"q2\", \"text\": \"b\"}\n");
+        let missing = read(&directory).unwrap_err();
+        assert!(missing.to_string().contains("no qrels.tsv and no qrels/test.tsv"), "{missing}");
+        write("qrels/train.tsv", "query-id\tcorpus-id\tscore\nq2\td1\t1\n");
+        write("qrels/test.tsv", "query-id\tcorpus-id\tscore\nq1\td1\t1\n");
+        let dataset = read(&directory).unwrap();
+        let questions: Vec<&str> = dataset.questions.iter().map(|question| question.id.as_str()).collect();
+        assert_eq!((dataset.documents.len(), questions), (1, vec!["q1"]));
+        write("qrels/test.tsv", "query-id\tcorpus-id\tscore\nq1 d1 1\n");
+        let wrong = read(&directory).unwrap_err();
+        assert!(wrong.to_string().contains("qrels/test.tsv, line 2"), "{wrong}");
+        std::fs::remove_dir_all(&directory).unwrap();
+    }
 }
