@@ -15,7 +15,8 @@ import pytrec_eval  # pyright: ignore[reportMissingTypeStubs]
 
 SEED = 20_260_101
 QUESTIONS = 40
-MEASURES = ("recall_10", "map_cut_10", "ndcg_cut_10")
+MEASURES = ("recall_10", "map_cut_10", "ndcg_cut_10", "recip_rank_10")
+CUT = 10
 
 
 def reference() -> list[dict[str, Any]]:
@@ -30,8 +31,13 @@ def reference() -> list[dict[str, Any]]:
         grades = {document: source.choice([0, 1, 1, 2, 3]) for document in judged}
         grades[judged[0]] = 1
         judgments[f"q{number}"] = grades
-    measure: Any = pytrec_eval.RelevanceEvaluator(judgments, {"recall.10", "map_cut.10", "ndcg_cut.10"}).evaluate  # pyright: ignore
+    asked = {"recall.10", "map_cut.10", "ndcg_cut.10", "recip_rank"}
+    measure: Any = pytrec_eval.RelevanceEvaluator(judgments, asked).evaluate  # pyright: ignore
     measured = measure(runs)
+    for of_question in measured.values():
+        # trec_eval looks for the first relevant passage in the whole ranking; the measure here is 0 behind the cut.
+        whole = of_question["recip_rank"]
+        of_question["recip_rank_10"] = whole if round(1 / whole) <= CUT else 0.0
     return [
         {"run": run, "judgments": judgments[name], "measures": {key: measured[name][key] for key in MEASURES}}
         for name, run in runs.items()

@@ -20,7 +20,12 @@ fn every_measure_is_what_trec_eval_says() {
         let mut run: Vec<(String, f64)> = row.run.into_iter().collect();
         trec_order(&mut run);
         let found = measure(run.iter().map(|(id, _)| id.as_str()), &row.judgments, 10);
-        let ours = [("recall_10", found.recall), ("map_cut_10", found.average_precision), ("ndcg_cut_10", found.ndcg)];
+        let ours = [
+            ("recall_10", found.recall),
+            ("map_cut_10", found.average_precision),
+            ("ndcg_cut_10", found.ndcg),
+            ("recip_rank_10", found.reciprocal_rank),
+        ];
         for (name, value) in ours {
             assert!(
                 (value - row.measures[name]).abs() < 1e-9,
