@@ -61,10 +61,11 @@ test: doctor $(VENV)/.runtime $(VENV)/.models $(VENV)/.dev ## Run every test tha
 	@$(MAKE) -j2 test-rust test-python
 
 .PHONY: check
-check: venv .tools/bin/cargo-deny ## Everything a change must pass: format, lints, types, licences, secrets, queries, tests
+check: venv .tools/bin/cargo-deny ## Everything a change must pass: format, lints, types, licences, secrets, queries, tests, the demo's questions
 	@$(MAKE) -j2 check-format lint types deny licences secrets
 	@$(MAKE) sqlx-check
 	@$(MAKE) test
+	@$(MAKE) eval-demo
 
 .PHONY: fmt
 fmt: $(VENV)/.dev ## Format Rust and Python
@@ -138,6 +139,15 @@ eval: doctor $(VENV)/.runtime $(VENV)/.models release ## Measure answers and ret
 	@for set in $(EVAL_DATA); do \
 	  $(TARGET)/release/docket eval retrieval --dataset $$set --baseline eval/baseline.json || exit 1; \
 	done
+
+# With the program that the tests were built with. A connection is waited for longer than a service would: the machine may be busy.
+.PHONY: eval-demo
+eval-demo: doctor $(VENV)/.runtime $(VENV)/.models ## Measure answers and retrieval on the demo's questions with the debug build; fail when they got worse
+	@cargo build --locked --quiet
+	@PATH="$(CURDIR)/$(BIN):$$PATH" DOCKET_DATABASE__ACQUIRE_TIMEOUT_MS=30000 \
+	  $(STEP) eval-answers $(TARGET)/debug/docket eval answers --dataset demo/gold --baseline eval/answers.json
+	@PATH="$(CURDIR)/$(BIN):$$PATH" \
+	  $(STEP) eval-retrieval $(TARGET)/debug/docket eval retrieval --dataset demo/gold --baseline eval/baseline.json
 
 .PHONY: crash
 crash: doctor $(VENV)/.runtime $(VENV)/.dev ## Kill, cut, race and abuse the service for long; prove that nothing is lost
