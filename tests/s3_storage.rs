@@ -84,7 +84,7 @@ async fn an_upload_that_is_broken_off_leaves_no_parts_in_the_bucket() {
     };
     let mut upload = store.stage(Uuid::now_v7()).await.unwrap();
     for _ in 0..8 {
-        upload.write(Bytes::from_static(&[7; 1 << 20])).await.unwrap();
+        upload.write(Bytes::from(vec![7; 1 << 20])).await.unwrap();
     }
     assert!(under_way().await);
     drop(upload);

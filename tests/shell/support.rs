@@ -72,7 +72,7 @@ fn two_chunks() -> impl futures::Stream<Item = io::Result<Bytes>> {
 
 /// Data without end, as fast as they are taken.
 fn flood() -> impl futures::Stream<Item = io::Result<Bytes>> {
-    futures::stream::repeat_with(|| Ok(Bytes::from_static(&[b'x'; 64 * 1024])))
+    futures::stream::repeat_with(|| Ok(Bytes::from(vec![b'x'; 64 * 1024])))
 }
 
 /// A sign of life now and then, without end.
