@@ -107,8 +107,7 @@ async fn looking_needs_the_scope_to_read() {
 async fn the_list_of_actions_is_given_to_whoever_may_see_the_case() {
     let desk = Desk::new();
     let case = desk.draft_with(|new| new.confidentiality = Confidentiality::Internal).await;
-    let (stored, verdicts) =
-        available_actions(desk.store.as_ref(), &desk.writing, &reporter(), case).await.unwrap();
+    let (stored, verdicts) = available_actions(desk.store.as_ref(), &desk.writing, &reporter(), case).await.unwrap();
     assert_eq!((stored.case.id, verdicts.len()), (case, Command::ALL.len()));
     let stranger = caller(9, &[Role::Reporter]);
     let hidden = available_actions(desk.store.as_ref(), &desk.writing, &stranger, case).await;

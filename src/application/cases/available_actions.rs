@@ -8,8 +8,8 @@ use docket_domain::principal::Scope;
 
 use super::unit_of_work::CaseWriting;
 use crate::application::error::UseCaseError;
-use crate::application::ports::case_store::StoredCase;
 use crate::application::ports::CaseReader;
+use crate::application::ports::case_store::StoredCase;
 use crate::application::request::Caller;
 
 /// The case and the verdict on each command, for this actor, now. Reading them is not recorded, since they reveal no
