@@ -224,6 +224,17 @@ async fn a_register_that_asks_for_time_gets_it_and_nothing_is_counted() {
 }
 
 #[tokio::test]
+async fn a_register_that_asks_for_all_time_is_asked_again_within_the_hour() {
+    let down = Behaviour { retry_after_seconds: Some(u64::MAX), ..Behaviour::of(Mode::Down) };
+    let world = World::start(down).await;
+    world.submitted("Verity Dredging").await;
+    assert_eq!(until("the first failure", async || world.job().await).await.0, 0);
+    let soon = "SELECT count(*) FROM docket.jobs WHERE kind = 'enrich_case' AND worker_id IS NULL
+                AND run_at BETWEEN now() + interval '50 minutes' AND now() + interval '1 hour'";
+    assert_eq!(world.count(soon).await, 1);
+}
+
+#[tokio::test]
 async fn nonsense_and_a_gigabyte_are_bounded_failures_and_change_nothing() {
     let world = World::start(Behaviour::of(Mode::Garbage)).await;
     let id = world.submitted("Verity Dredging").await;

@@ -176,3 +176,32 @@ async fn after_the_overlap_of_a_rotation_the_old_secret_verifies_nothing() {
         "the old secret verified a message after its overlap"
     );
 }
+
+#[tokio::test]
+async fn what_is_written_for_an_endpoint_while_it_is_being_removed_goes_with_it() {
+    let (app, receiver) = start().await;
+    let doomed = register(&app, &receiver.url()).await;
+    let owner = app.superuser().await;
+    // As a relay does it that has just read the endpoints.
+    let mut writing = owner.begin().await.unwrap();
+    for statement in [
+        "SELECT id FROM docket.webhook_endpoints WHERE id::text = $1 FOR KEY SHARE",
+        "INSERT INTO docket.deliveries (tenant_id, destination_id, case_id, sequence, event_id)
+         SELECT tenant_id, id, id, 1, id FROM docket.webhook_endpoints WHERE id::text = $1",
+        "INSERT INTO docket.delivery_lanes (tenant_id, destination_id, case_id, pending)
+         SELECT tenant_id, id, id, 1 FROM docket.webhook_endpoints WHERE id::text = $1",
+    ] {
+        sqlx::query(statement).bind(doomed["id"].as_str()).execute(&mut *writing).await.unwrap();
+    }
+    let committing = async {
+        let waits = "SELECT EXISTS (SELECT FROM pg_stat_activity
+                     WHERE datname = current_database() AND wait_event_type = 'Lock')";
+        while !sqlx::query_scalar::<_, bool>(waits).fetch_one(&owner).await.unwrap() {
+            tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+        }
+        writing.commit().await.unwrap();
+    };
+    let (removed, ()) = tokio::join!(delete(&app, &doomed, app.key(Role::Admin)), committing);
+    assert_eq!(removed.status, 200, "{}", removed.text);
+    assert_eq!((count(&app, "lanes", &doomed).await, count(&app, "deliveries", &doomed).await), (0, 0));
+}
