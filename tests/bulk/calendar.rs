@@ -48,4 +48,7 @@ async fn an_imported_case_gets_the_due_date_of_its_tenants_calendar() {
     }
     let again = world.import(&file, &["--mapping", &mapping]);
     assert_eq!(again.count("unchanged"), 1, "the same calendar gives the same date: {again:?}");
+    world.rows("UPDATE docket.cases SET due_at = due_at + interval '7 days', deadline_extended = true").await;
+    let extended = world.import(&file, &["--mapping", &mapping, "--on-conflict", "update"]);
+    assert_eq!(extended.count("unchanged"), 1, "a deadline that was extended is not shortened: {extended:?}");
 }

@@ -89,6 +89,7 @@ impl<'m> Mapper<'m> {
             opened_at: opened_at?,
             closed_at: closed_at.flatten(),
             due_at,
+            due_reckoned: false,
             clock_paused_at: paused,
             deadline_extended: deadline_extended.flatten(),
             open_information_requests: open_questions.flatten(),

@@ -43,6 +43,8 @@ pub struct ImportRecord {
     pub opened_at: OffsetDateTime,
     pub closed_at: Option<OffsetDateTime>,
     pub due_at: Option<Option<OffsetDateTime>>,
+    /// Whether `due_at` was reckoned and not told by the file.
+    pub due_reckoned: bool,
     pub clock_paused_at: Option<Option<OffsetDateTime>>,
     pub deadline_extended: Option<bool>,
     pub open_information_requests: Option<u32>,
@@ -97,7 +99,13 @@ impl ImportRecord {
     }
 
     /// The existing case with what the file says (version one higher), or none when the file says nothing new.
-    pub fn changed(self, existing: &Case, now: OffsetDateTime, calendar: &Calendar) -> Option<Case> {
+    pub fn changed(mut self, existing: &Case, now: OffsetDateTime, calendar: &Calendar) -> Option<Case> {
+        // What was only reckoned is for a case without a deadline, or with one of another severity or beginning: the clock of the
+        // one it has may have stood still since, or been given another end.
+        let same = (self.severity, self.opened_at) == (existing.severity, existing.opened_at);
+        if self.due_reckoned && same && existing.due_at.is_some() {
+            self.due_at = None;
+        }
         let told = Told::of(&self);
         let mut case = existing.clone();
         self.overwrite(&mut case);
@@ -144,6 +152,7 @@ impl ImportRecord {
         if runs && self.due_at.is_none_or(|due| due.is_none()) {
             let due = deadline::due_at(self.opened_at, self.severity, calendar);
             self.due_at = Some(Some(due));
+            self.due_reckoned = true;
         }
     }
 }
