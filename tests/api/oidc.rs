@@ -115,19 +115,19 @@ async fn a_token_from_before_a_demotion_acts_and_brings_no_roles_back() {
     let key = rsa_key();
     let issuer = Issuer::start(&[key]).await;
     let app = start(&issuer).await;
-    let issued = |ago: i64, role: &str| {
+    let token_of = |ago: i64, role: &str| {
         let mut claims = issuer.claims("grace", "beta", &[role]);
         claims["iat"] = json!(now() - ago);
         key.token(&claims)
     };
-    let me = app.whoami(&issued(5, "reporter")).await.json();
-    assert_eq!(app.whoami(&issued(50, "admin")).await.json()["roles"], json!(["admin"]), "until it expires");
+    let me = app.whoami(&token_of(5, "reporter")).await.json();
+    assert_eq!(app.whoami(&token_of(50, "admin")).await.json()["roles"], json!(["admin"]), "until it expires");
     let path = format!("/v1/principals/{}", me["principal"]["id"].as_str().unwrap());
     let stored = async || {
         Answer::of(app.request(Method::GET, &path, &app.tenants[1].keys[&Role::Admin])).await.json()["roles"].clone()
     };
     assert_eq!(stored().await, json!(["reporter"]));
-    app.whoami(&issued(1, "auditor")).await;
+    app.whoami(&token_of(1, "auditor")).await;
     assert_eq!(stored().await, json!(["auditor"]));
 }
 

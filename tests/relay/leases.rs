@@ -62,7 +62,7 @@ async fn a_send_that_found_no_place_in_time_begins_under_a_new_claim() {
         world.endpoint(&receiver.url()).await;
         world.emit(&[Uuid::now_v7()], 1..=1).await;
     }
-    let timeout = Duration::from_millis(2_000);
+    let timeout = Duration::from_secs(2);
     let pace = Pace { lease: Duration::from_secs(3), timeout, concurrency: 1, ..Pace::default() };
     let running = Running::start(world.relay_at(&pace, Vec::new()));
     receiver.wait_for(2).await;

@@ -102,7 +102,7 @@ impl Server {
             max_connections: MAX_CONNECTIONS,
             head_timeout: Duration::from_millis(500),
             keep_alive_timeout: Duration::from_millis(1_500),
-            write_timeout: Duration::from_millis(1_000),
+            write_timeout: Duration::from_secs(1),
             shutdown_grace: Duration::from_secs(1),
         };
         let router = wrap(router(&shutdown), Shell::new(shell, Arc::new(SystemClock::new())));
