@@ -1,7 +1,7 @@
 -- Embeddings are looked up by what they are of: for each batch of passages that is embedded, and for each document that is
 -- read. Without an index that read every passage of the tenant.
 --
--- Building the index keeps passages from being written meanwhile (searches go on): about a second for 100,000 passages.
+-- Building the index keeps passages from being written meanwhile; searches go on.
 CREATE INDEX chunks_by_content ON docket.chunks (tenant_id, content_sha256) WHERE embedding IS NOT NULL;
 
 -- Removals are noted for those who follow the passages, and were kept for ever. Whoever begins needs none that is older than

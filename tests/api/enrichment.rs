@@ -229,9 +229,10 @@ async fn a_register_that_asks_for_all_time_is_asked_again_within_the_hour() {
     let world = World::start(down).await;
     world.submitted("Verity Dredging").await;
     assert_eq!(until("the first failure", async || world.job().await).await.0, 0);
-    let soon = "SELECT count(*) FROM docket.jobs WHERE kind = 'enrich_case' AND worker_id IS NULL
-                AND run_at BETWEEN now() + interval '50 minutes' AND now() + interval '1 hour'";
-    assert_eq!(world.count(soon).await, 1);
+    let minutes =
+        "SELECT (extract(epoch FROM run_at - now()) / 60)::bigint FROM docket.jobs WHERE kind = 'enrich_case'";
+    let minutes = world.count(minutes).await;
+    assert!((50..=70).contains(&minutes), "asked again in {minutes} minutes");
 }
 
 #[tokio::test]
