@@ -55,13 +55,13 @@ async fn a_request_that_names_nobody_is_charged_like_any_other() {
 async fn one_principal_takes_its_own_places_and_no_more() {
     let app = TestApp::start_with(|config| config.limits.principal_in_flight = 1).await;
     // A body that does not come keeps its request where it is.
-    let hold = || {
+    let send_slowly = || {
         let slow = futures::stream::pending::<Result<Vec<u8>, std::io::Error>>();
         let request = app.request(Method::POST, "/v1/cases", app.key(Role::Reporter));
         let request = request.header("idempotency-key", "slow").header("content-type", "application/json");
         tokio::spawn(request.body(reqwest::Body::wrap_stream(slow)).send())
     };
-    let mut held = hold();
+    let mut held = send_slowly();
     let mut refused = app.get("/v1/cases", Role::Reporter).await;
     for _ in 0..200 {
         if refused.status == 429 {
@@ -70,7 +70,7 @@ async fn one_principal_takes_its_own_places_and_no_more() {
         tokio::time::sleep(std::time::Duration::from_millis(10)).await;
         if held.is_finished() {
             // The look below had the one place when it came.
-            held = hold();
+            held = send_slowly();
         }
         refused = app.get("/v1/cases", Role::Reporter).await;
     }
