@@ -32,7 +32,7 @@ impl TestApp {
     }
 
     async fn wait_until(&self, token: &str, status: u16) -> Answer {
-        for _ in 0..100 {
+        for _ in 0..600 {
             let answer = self.whoami(token).await;
             if answer.status == status {
                 return answer;
