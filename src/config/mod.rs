@@ -3,6 +3,7 @@
 //! The words above each field in `sections/` are the only documentation: `docket config --default`,
 //! `docs/configuration.md`, the checks and the defaults all derive from the same table.
 
+mod contradictions;
 mod invalid;
 mod load;
 mod network;

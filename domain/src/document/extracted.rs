@@ -192,6 +192,7 @@ mod tests {
             assert!(extracted.check().is_err(), "{extracted:?}");
         }
     }
+
     #[test]
     fn what_is_too_long_is_cut_between_characters() {
         let mut long = paged();

@@ -60,9 +60,9 @@ impl AnswerStore for PgAnswerStore {
         })
     }
 
-    #[tracing::instrument(name = "UPDATE answers", skip_all, fields(otel.kind = "client", db.system.name = "postgresql", db.operation.name = "UPDATE", db.collection.name = "answers"))]
     /// The documents are locked as a foreign key would lock them: a deletion under way is waited for, and one that comes later waits
     /// for this, so that its trigger sees the answer.
+    #[tracing::instrument(name = "UPDATE answers", skip_all, fields(otel.kind = "client", db.system.name = "postgresql", db.operation.name = "UPDATE", db.collection.name = "answers"))]
     async fn finish(&self, tenant: TenantId, answer: &FinishedAnswer) -> Result<Finished, StoreError> {
         let done = sqlx::query!(
             r#"WITH context AS MATERIALIZED (SELECT set_config('docket.tenant', $1, true) IS NOT NULL AS ready),

@@ -92,8 +92,8 @@ impl PgPassageIndex {
     }
 
     /// The graph's settings hold for one transaction. Iterative scans go on until enough of what it finds may be seen, or
-    /// `hnsw.max_scan_tuples` were looked at. The planner
-    /// knows the size of a middling tenant only, not that this one is large: left to itself it would compare every vector and sort.
+    /// `hnsw.max_scan_tuples` were looked at. The planner knows the size of a middling tenant only, not that this one is large:
+    /// left to itself it would compare every vector and sort.
     ///
     /// The digit stands in the text, because only a constant tells the planner which of the graphs is meant.
     async fn by_graph(&self, viewer: Viewer, asked: &Asked) -> Result<Vec<(ChunkId, f64)>, StoreError> {
