@@ -61,6 +61,11 @@ class Report:
         reached, wanted, what = ratio
         self.add(Row(name, round(value, 1), unit, round(reached, 2), f">= {wanted:g} of {what}", reached >= wanted))
 
+    def times(self, name: str, value: float, unit: str, ratio: tuple[float, float, str]) -> None:
+        """A value that must not exceed so many times something else; `ratio` is reached, wanted, of what."""
+        reached, wanted, what = ratio
+        self.add(Row(name, round(value, 2), unit, round(reached, 2), f"<= {wanted:g} of {what}", reached <= wanted))
+
     def rate(self, name: str, value: float, wanted: float) -> None:
         """So many a second, and how many there must be."""
         self.at_least(name, value, "1/s", (value / wanted, 1.0, f"{wanted:,.0f}/s"))

@@ -1,8 +1,11 @@
 //! What a plugin call costs: calls of 1 KB one after the other, computing calls on one worker and on two, and how long a
-//! killed worker is missed. Prints one JSON object; `python -m bench.plugins` runs it.
+//! killed worker is missed. Does what each line of its input names and prints what it found as a line of JSON, so that a
+//! peer can take turns with it; `python -m bench.plugins` drives it.
 #![allow(clippy::print_stdout, clippy::cast_precision_loss)]
 
+use std::io::BufRead as _;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
@@ -21,15 +24,6 @@ struct Arguments {
     program: PathBuf,
     /// Where the plugin `pace` is.
     path: PathBuf,
-    /// Calls of 1 KB.
-    #[arg(long, default_value_t = 20_000)]
-    calls: usize,
-    /// Workers killed.
-    #[arg(long, default_value_t = 30)]
-    kills: usize,
-    /// Rounds of computing calls, on one worker and on two in turn.
-    #[arg(long, default_value_t = 5)]
-    rounds: usize,
 }
 
 impl Arguments {
@@ -64,18 +58,15 @@ fn milliseconds(since: Instant) -> f64 {
     since.elapsed().as_secs_f64() * 1_000.0
 }
 
-/// Microseconds of each call with a record of 1 KB, which comes back.
-async fn calls(pool: &PluginPool, number: usize) -> anyhow::Result<Vec<f64>> {
+/// Microseconds of each of a thousand calls with a record of 1 KB, which comes back.
+async fn calls(pool: &PluginPool) -> anyhow::Result<Vec<f64>> {
     let record = json!({"title": "Unlit buoy", "narrative": "x".repeat(990)});
-    let mut found = Vec::with_capacity(number);
-    for turn in 0..number + 500 {
+    let mut found = Vec::with_capacity(1_000);
+    for _ in 0..1_000 {
         let record = record.clone();
         let began = Instant::now();
         call(pool, record).await?;
-        // The first ones load the plugin and warm the caches.
-        if turn >= 500 {
-            found.push(milliseconds(began) * 1_000.0);
-        }
+        found.push(milliseconds(began) * 1_000.0);
     }
     Ok(found)
 }
@@ -106,30 +97,26 @@ async fn missed(pool: &PluginPool) -> anyhow::Result<f64> {
     }
 }
 
+/// What a line of input asks for.
+async fn found(order: &str, one: &PluginPool, two: &PluginPool) -> anyhow::Result<Value> {
+    Ok(match order {
+        "calls" => json!(calls(one).await?),
+        "compute on one" => json!(computing(one).await?),
+        "compute on two" => json!(computing(two).await?),
+        "kill" => json!(missed(one).await?),
+        other => anyhow::bail!("calls, compute on one, compute on two or kill, not {other}"),
+    })
+}
+
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
     let arguments = Arguments::parse();
-    let (one, two) = (arguments.pool(1), arguments.pool(2));
-    let microseconds = calls(&one, arguments.calls).await?;
-    let (mut alone, mut together) = (Vec::new(), Vec::new());
-    for turn in 0..=arguments.rounds {
-        let (first, second) = (computing(&one).await?, computing(&two).await?);
-        // The first round starts the second pool's workers.
-        if turn > 0 {
-            alone.push(first);
-            together.push(second);
-        }
+    let pools = Arc::new((arguments.pool(1), arguments.pool(2)));
+    for line in std::io::stdin().lock().lines() {
+        let (line, pools) = (line?, pools.clone());
+        // On a thread of the runtime, where requests are served, too.
+        let work = tokio::spawn(async move { found(&line, &pools.0, &pools.1).await });
+        println!("{}", work.await??);
     }
-    let mut waits = Vec::with_capacity(arguments.kills);
-    for _ in 0..arguments.kills {
-        waits.push(missed(&one).await?);
-    }
-    println!(
-        "{}",
-        json!({
-            "call_us": microseconds, "one_worker_per_second": alone, "two_workers_per_second": together,
-            "replaced_ms": waits,
-        })
-    );
     Ok(())
 }

@@ -9,7 +9,8 @@ import logging
 import sys
 import traceback
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
+from functools import partial
 from importlib.metadata import EntryPoint, entry_points
 from typing import Final, cast
 
@@ -20,6 +21,7 @@ from docket_plugins.protocols import GROUPS, Chunker, Enricher, File, Grader, Pa
 Json = Mapping[str, object]
 Answer = tuple[Json, bytes]
 Emit = Callable[[str], None]
+Serve = Callable[[Json, bytes], Answer]
 
 TRACEBACK_MAX: Final = 20_000
 MESSAGE_MAX: Final = 4_000
@@ -31,6 +33,14 @@ class NoSuchPluginError(Exception):
 
 class UnfitPluginError(Exception):
     """What the entry point names is no plugin of its group, or gives what its protocol does not allow."""
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """A plugin, and how it is called: asking a protocol who is of its kind takes long, so it is asked once."""
+
+    plugin: Plugin
+    serve: Serve
 
 
 class FrameLogs(logging.Handler):
@@ -57,7 +67,7 @@ class Host:
 
     def __init__(self, emit: Emit) -> None:
         self._emit = emit
-        self._loaded: dict[tuple[str, str], Plugin] = {}
+        self._loaded: dict[tuple[str, str], Loaded] = {}
         self._entries = {
             (group, entry.name): entry for group in GROUPS for entry in sorted(entry_points(group=group), key=_newest)
         }
@@ -102,31 +112,16 @@ class Host:
             for stream in (sys.stdout, sys.stderr):
                 _flush(stream)
 
-    def _serve(self, request: Json, payload: bytes) -> Answer:  # noqa: PLR0911 - one for each kind of call
+    def _serve(self, request: Json, payload: bytes) -> Answer:
         if request["call"] == "list":
             return {"plugins": [self._about(group, name) for group, name in self._entries]}, b""
-        group, name = str(request["group"]), str(request["name"])
-        arguments = cast("Json", request.get("arguments") or {})
-        plugin = self._plugin(group, name)
+        loaded = self._plugin(str(request["group"]), str(request["name"]))
         if request["call"] == "self_test":
-            plugin.self_test()
+            loaded.plugin.self_test()
             return {}, b""
-        match plugin:
-            case Parser() if group == "docket.parsers":
-                return _parse(plugin, arguments, payload)
-            case Chunker() if group == "docket.chunkers":
-                return _chunk(plugin, arguments, payload)
-            case Reranker() if group == "docket.rerankers":
-                return _score(plugin, arguments)
-            case Enricher() if group == "docket.enrichers":
-                return dict(plugin.enrich(cast("Json", arguments["record"]))), b""
-            case Grader() if group == "docket.graders":
-                return _grade(plugin, arguments)
-            case _:
-                message = f"there are no plugins of the group {group}"
-                raise NoSuchPluginError(message)
+        return loaded.serve(cast("Json", request.get("arguments") or {}), payload)
 
-    def _plugin(self, group: str, name: str) -> Plugin:
+    def _plugin(self, group: str, name: str) -> Loaded:
         loaded = self._loaded.get((group, name))
         if loaded is not None:
             return loaded
@@ -138,8 +133,8 @@ class Host:
         if plugin is None:
             message = f"{entry.value} does not do what plugins of the group {group} do"
             raise UnfitPluginError(message)
-        self._loaded[group, name] = plugin
-        return plugin
+        self._loaded[group, name] = loaded = Loaded(plugin, _serving(group, plugin))
+        return loaded
 
     def _about(self, group: str, name: str) -> Json:
         entry = self._entries[group, name]
@@ -152,7 +147,7 @@ class Host:
             "version": package.version if package else None,
         }
         try:
-            plugin = self._plugin(group, name)
+            plugin = self._plugin(group, name).plugin
             about["media_types"] = list(plugin.media_types) if isinstance(plugin, Parser) else []
         except BaseException as error:
             about["problem"] = f"{type(error).__name__}: {error}"
@@ -165,6 +160,23 @@ class Host:
 def _newest(entry: EntryPoint) -> str:
     # Of two packages that give a plugin the same name, the one with the later package name wins, always.
     return entry.dist.name if entry.dist else ""
+
+
+def _serving(group: str, plugin: Plugin) -> Serve:
+    match plugin:
+        case Parser() if group == "docket.parsers":
+            return partial(_parse, plugin)
+        case Chunker() if group == "docket.chunkers":
+            return partial(_chunk, plugin)
+        case Reranker() if group == "docket.rerankers":
+            return partial(_score, plugin)
+        case Enricher() if group == "docket.enrichers":
+            return partial(_enrich, plugin)
+        case Grader() if group == "docket.graders":
+            return partial(_grade, plugin)
+        case _:
+            message = f"there are no plugins of the group {group}"
+            raise NoSuchPluginError(message)
 
 
 def _parse(plugin: Parser, arguments: Json, payload: bytes) -> Answer:
@@ -187,7 +199,7 @@ def _chunk(plugin: Chunker, arguments: Json, payload: bytes) -> Answer:
     return {"spans": [[int(start), int(end)] for start, end in spans]}, b""
 
 
-def _score(plugin: Reranker, arguments: Json) -> Answer:
+def _score(plugin: Reranker, arguments: Json, _payload: bytes) -> Answer:
     passages = cast("Sequence[str]", arguments["passages"])
     scores = [float(score) for score in plugin.score(str(arguments["query"]), passages)]
     if len(scores) != len(passages):
@@ -196,7 +208,11 @@ def _score(plugin: Reranker, arguments: Json) -> Answer:
     return {"scores": scores}, b""
 
 
-def _grade(plugin: Grader, arguments: Json) -> Answer:
+def _enrich(plugin: Enricher, arguments: Json, _payload: bytes) -> Answer:
+    return dict(plugin.enrich(cast("Json", arguments["record"]))), b""
+
+
+def _grade(plugin: Grader, arguments: Json, _payload: bytes) -> Answer:
     contexts = cast("Sequence[str]", arguments["contexts"])
     marks = plugin.grade(str(arguments["question"]), str(arguments["answer"]), contexts)
     return {"marks": {name: float(mark) for name, mark in marks.items()}}, b""

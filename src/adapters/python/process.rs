@@ -9,6 +9,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use rustix::process::{Pid, Signal, kill_process, kill_process_group};
 use serde_json::Value;
+use tokio::io::BufReader;
 use tokio::net::UnixStream;
 use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::process::{Child, Command};
@@ -203,11 +204,9 @@ fn in_words(status: ExitStatus) -> String {
 }
 
 /// Passes answers on; logs and counts go where they belong at once.
-async fn read_frames(
-    mut reader: OwnedReadHalf,
-    replies: mpsc::Sender<Result<Reply, FrameError>>,
-    current: CurrentCall,
-) {
+async fn read_frames(reader: OwnedReadHalf, replies: mpsc::Sender<Result<Reply, FrameError>>, current: CurrentCall) {
+    // A frame's lengths and what follows them by one read.
+    let mut reader = BufReader::new(reader);
     let mut budget = Budget::default();
     loop {
         let read = Frame::receive(&mut reader).await.and_then(|frame| {

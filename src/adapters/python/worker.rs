@@ -5,7 +5,7 @@
 //! `/dev/null`, so that a plugin which reads or prints cannot disturb it. The interpreter's lock is held only during calls.
 
 use std::fs::File;
-use std::io;
+use std::io::{self, BufReader};
 use std::os::fd::AsFd;
 use std::os::unix::net::UnixStream;
 use std::path::Path;
@@ -48,10 +48,12 @@ type Sender = Arc<Mutex<UnixStream>>;
 pub fn run() -> Result<(), WorkerError> {
     let environment = WorkerEnvironment::of_process();
     limit_memory(environment.memory)?;
-    let mut receiver = UnixStream::from(io::stdin().as_fd().try_clone_to_owned()?);
+    let receiver = UnixStream::from(io::stdin().as_fd().try_clone_to_owned()?);
     rustix::stdio::dup2_stdin(File::open("/dev/null")?).map_err(io::Error::from)?;
     end_with_the_service(&receiver)?;
     let sender: Sender = Arc::new(Mutex::new(receiver.try_clone()?));
+    // A frame's lengths and what follows them by one read.
+    let mut receiver = BufReader::new(receiver);
     Python::initialize();
     let host = match Python::attach(|python| host(python, &environment, &sender)) {
         Ok(host) => host,
