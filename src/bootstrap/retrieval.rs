@@ -20,7 +20,7 @@ use crate::application::knowledge::plugin_reranker::PluginReranker;
 use crate::application::knowledge::search::SearchPassages;
 use crate::application::knowledge::search_cache::SearchCache;
 use crate::application::ports::{Embedder, HealthProbe, KeywordFeed, KeywordIndex, Plugins, ProbeState};
-use crate::config::Config;
+use crate::config::{Config, Precision};
 
 /// This process's index of words, and whether it has caught up.
 #[derive(Clone)]
@@ -138,6 +138,7 @@ pub fn embedder(config: &Config) -> OnnxEmbedder {
     OnnxEmbedder::new(EmbeddingSettings {
         model_dir: section.model_dir.clone(),
         library: section.library.clone(),
+        quantised: section.precision == Precision::Int8,
         threads: section.threads,
         batch_tokens: section.batch_tokens,
         window: section.window,

@@ -17,7 +17,7 @@ pub use network::Network;
 pub use render::{default_toml, effective_text, markdown};
 pub use sections::{
     Answers, Anthropic, Audit, Compatible, Config, Database, Demo, Enrichment, Events, Idempotency, Limits, LogFormat,
-    Models, Nats, Oidc, OpenAi, ProcessRole, Relay, SECTIONS, Security, Server, Storage, Telemetry, Webhooks, Worker,
-    settings,
+    Models, Nats, Oidc, OpenAi, Precision, ProcessRole, Relay, SECTIONS, Security, Server, Storage, Telemetry,
+    Webhooks, Worker, settings,
 };
 pub use setting::{Rule, Setting};

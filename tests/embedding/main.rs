@@ -20,11 +20,15 @@ fn reference() -> Vec<Reference> {
 }
 
 fn settings() -> EmbeddingSettings {
-    EmbeddingSettings { model_dir: None, library: None, threads: 1, batch_tokens: 1024, window: 256 }
+    EmbeddingSettings { model_dir: None, library: None, quantised: false, threads: 1, batch_tokens: 1024, window: 256 }
 }
 
 /// One model for all tests of this binary.
 static EMBEDDER: LazyLock<Arc<OnnxEmbedder>> = LazyLock::new(|| Arc::new(OnnxEmbedder::new(settings())));
+
+/// The same model with its products in whole numbers.
+static QUANTISED: LazyLock<OnnxEmbedder> =
+    LazyLock::new(|| OnnxEmbedder::new(EmbeddingSettings { quantised: true, ..settings() }));
 
 fn close(left: &[f32], right: &[f32]) -> bool {
     left.iter().zip(right).all(|(left, right)| (left - right).abs() < 5e-5)
@@ -52,6 +56,46 @@ async fn a_text_alone_has_the_vector_that_it_has_among_others() {
         let alone = EMBEDDER.embed(std::slice::from_ref(text), Urgency::Interactive).await.unwrap();
         assert!(close(&alone[0], vector), "{text:?}");
     }
+}
+
+#[tokio::test]
+async fn in_whole_numbers_a_text_has_a_vector_beside_its_own() {
+    let texts: Vec<String> = reference().into_iter().map(|row| row.text).collect();
+    let exact = EMBEDDER.embed(&texts, Urgency::Bulk).await.unwrap();
+    let whole = QUANTISED.embed(&texts, Urgency::Bulk).await.unwrap();
+    assert_ne!(exact, whole);
+    for (text, (exact, whole)) in texts.iter().zip(exact.iter().zip(&whole)) {
+        let likeness: f32 = exact.iter().zip(whole).map(|(left, right)| left * right).sum();
+        assert!(likeness > 0.96, "{text:?}: {likeness}");
+    }
+}
+
+#[tokio::test]
+async fn in_whole_numbers_a_vector_owes_nothing_to_the_texts_beside_it() {
+    let texts: Vec<String> = reference().into_iter().map(|row| row.text).collect();
+    let together = QUANTISED.embed(&texts, Urgency::Bulk).await.unwrap();
+    for (text, vector) in texts.iter().zip(&together) {
+        let alone = QUANTISED.embed(std::slice::from_ref(text), Urgency::Interactive).await.unwrap();
+        assert_eq!(&alone[0], vector, "{text:?}");
+    }
+}
+
+#[tokio::test]
+async fn in_whole_numbers_it_is_another_model() {
+    assert_eq!((EMBEDDER.model(), QUANTISED.model()), ("all-MiniLM-L6-v2", "all-MiniLM-L6-v2-int8"));
+    assert_ne!(QUANTISED.identity().unwrap(), EMBEDDER.identity().unwrap());
+}
+
+#[tokio::test]
+async fn a_directory_without_the_graph_that_is_wanted_is_refused_by_its_name() {
+    let directory = tempfile::tempdir().unwrap();
+    std::fs::write(directory.path().join("model.onnx"), "").unwrap();
+    let model_dir = Some(directory.path().to_path_buf());
+    let embedder = OnnxEmbedder::new(EmbeddingSettings { model_dir, quantised: true, ..settings() });
+    let refused = embedder.embed(&["text".to_owned()], Urgency::Bulk).await;
+    assert!(
+        matches!(refused, Err(EmbedderError::NotInstalled(reason)) if reason.contains("model-int8.onnx is missing"))
+    );
 }
 
 #[tokio::test]

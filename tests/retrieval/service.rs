@@ -20,7 +20,14 @@ pub const TEXTS: [&str; 3] = [
 ];
 
 async fn vectors(texts: &[&str]) -> Vec<Vec<f32>> {
-    let settings = EmbeddingSettings { model_dir: None, library: None, threads: 1, batch_tokens: 1_024, window: 256 };
+    let settings = EmbeddingSettings {
+        model_dir: None,
+        library: None,
+        quantised: false,
+        threads: 1,
+        batch_tokens: 1_024,
+        window: 256,
+    };
     let texts: Vec<String> = texts.iter().map(|text| (*text).to_owned()).collect();
     OnnxEmbedder::new(settings).embed(&texts, Urgency::Bulk).await.unwrap()
 }

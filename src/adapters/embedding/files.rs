@@ -6,8 +6,14 @@ use std::path::{Path, PathBuf};
 
 use sha2::{Digest, Sha256};
 
+use super::EmbeddingSettings;
+
 /// Inside a virtual environment; written by `scripts/export_model.py`.
 const MODEL: &str = "share/docket/models/all-MiniLM-L6-v2";
+
+/// The graph in single precision, and the one with its products in whole numbers.
+const GRAPH: &str = "model.onnx";
+const QUANTISED: &str = "model-int8.onnx";
 
 /// Inside `site-packages`: the wheel `onnxruntime`.
 const LIBRARY_DIRECTORY: &str = "onnxruntime/capi";
@@ -17,18 +23,22 @@ const LIBRARY_DIRECTORY: &str = "onnxruntime/capi";
 pub(super) struct ModelFiles {
     pub(super) directory: PathBuf,
     pub(super) library: PathBuf,
+    /// Whether scales are taken from what is computed together, so that texts must not be.
+    pub(super) quantised: bool,
 }
 
 impl ModelFiles {
     /// Finds both, or says in words what is missing. What is named is used or refused, never passed over.
-    pub(super) fn find(model_dir: Option<&Path>, library: Option<&Path>) -> Result<Self, String> {
+    pub(super) fn find(settings: &EmbeddingSettings) -> Result<Self, String> {
+        let (model_dir, library) = (settings.model_dir.as_deref(), settings.library.as_deref());
         let environments = virtual_environments();
         let directory = match model_dir {
             Some(named) => named.to_path_buf(),
             None => first(environments.iter().map(|environment| environment.join(MODEL)), Path::is_dir)
                 .ok_or_else(|| format!("no {MODEL} in a virtual environment: run `make venv`"))?,
         };
-        for name in ["model.onnx", "tokenizer.json", "config.json"] {
+        let quantised = settings.quantised;
+        for name in [if quantised { QUANTISED } else { GRAPH }, "tokenizer.json", "config.json"] {
             if !directory.join(name).is_file() {
                 return Err(format!("{} is missing in {}", name, directory.display()));
             }
@@ -42,11 +52,11 @@ impl ModelFiles {
         if !library.is_file() {
             return Err(format!("{} is not a file (embedding.library)", library.display()));
         }
-        Ok(Self { directory, library })
+        Ok(Self { directory, library, quantised })
     }
 
     pub(super) fn graph(&self) -> PathBuf {
-        self.directory.join("model.onnx")
+        self.directory.join(if self.quantised { QUANTISED } else { GRAPH })
     }
 
     pub(super) fn tokenizer(&self) -> PathBuf {

@@ -54,6 +54,8 @@ impl Lane {
         let (requests, mut queue) = mpsc::channel::<Request>(QUEUE);
         let failure = Arc::new(OnceLock::new());
         let (files, settings, reason) = (files.clone(), settings.clone(), failure.clone());
+        // Among others a text would get another vector where scales are taken from all of them: then each is a batch.
+        let batch_tokens = if files.quantised { 0 } else { settings.batch_tokens };
         let work = move || {
             let Some(mut first) = queue.blocking_recv() else { return };
             let mut encoder = match Encoder::load(&files, &settings) {
@@ -68,7 +70,7 @@ impl Lane {
                 if let Request::Compute(texts, wanted, answer) = first
                     && !answer.is_closed()
                 {
-                    let _ = answer.send(compute(&mut encoder, &texts, wanted, settings.batch_tokens, name));
+                    let _ = answer.send(compute(&mut encoder, &texts, wanted, batch_tokens, name));
                 }
                 match queue.blocking_recv() {
                     Some(next) => first = next,
@@ -145,7 +147,7 @@ fn compute(
     found.into_iter().map(|vectors| vectors.ok_or_else(missing)).collect()
 }
 
-/// How many of the shortest texts left fit together.
+/// How many of the shortest texts left fit together; one at least.
 fn batch_size(rest: &[usize], texts: &[Vec<i32>], batch_tokens: usize) -> usize {
     let fitting =
         rest.iter().enumerate().take_while(|(place, index)| (place + 1) * texts[**index].len() <= batch_tokens);

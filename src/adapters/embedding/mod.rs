@@ -26,10 +26,12 @@ const PACKAGED: &str = "all-MiniLM-L6-v2";
 /// Where the model is and how much of the machine it may use.
 #[derive(Debug, Clone)]
 pub struct EmbeddingSettings {
-    /// Directory with `model.onnx`, `tokenizer.json` and `config.json`; none: found in the virtual environment.
+    /// Directory with the graph, `tokenizer.json` and `config.json`; none: found in the virtual environment.
     pub model_dir: Option<PathBuf>,
     /// ONNX Runtime's shared library; none: found in the virtual environment.
     pub library: Option<PathBuf>,
+    /// Whether products are computed in whole numbers, by the graph `model-int8.onnx`.
+    pub quantised: bool,
     /// Threads of one inference; zero: one for each processor.
     pub threads: usize,
     /// Tokens of one inference at most (padding included): bounds both memory and the time that the next one waits.
@@ -57,7 +59,9 @@ impl OnnxEmbedder {
     /// An embedder that loads its model at the first use, or at [`Self::warm_up`].
     pub fn new(settings: EmbeddingSettings) -> Self {
         let named = settings.model_dir.as_deref().and_then(|path| path.file_name()).and_then(|name| name.to_str());
-        Self { model: named.unwrap_or(PACKAGED).to_owned(), settings, files: OnceLock::new() }
+        let named = named.unwrap_or(PACKAGED);
+        let model = if settings.quantised { format!("{named}-int8") } else { named.to_owned() };
+        Self { model, settings, files: OnceLock::new() }
     }
 
     /// Loads the model now. Blocks for about a second: call it on a thread that may.
@@ -75,7 +79,7 @@ impl OnnxEmbedder {
 
     fn load(&self) -> Result<Loaded, String> {
         let settings = &self.settings;
-        let files = ModelFiles::find(settings.model_dir.as_deref(), settings.library.as_deref())?;
+        let files = ModelFiles::find(settings)?;
         let tokens = TextTokens::read(&files.tokenizer(), settings.window)?;
         let dimensions = files.width()?;
         let questions = Lane::start("embed-questions", &files, settings);
@@ -109,8 +113,7 @@ impl Embedder for OnnxEmbedder {
     }
 
     fn identity(&self) -> Result<String, EmbedderError> {
-        let files = ModelFiles::find(self.settings.model_dir.as_deref(), self.settings.library.as_deref());
-        files.and_then(|files| files.identity()).map_err(EmbedderError::NotInstalled)
+        ModelFiles::find(&self.settings).and_then(|files| files.identity()).map_err(EmbedderError::NotInstalled)
     }
 
     fn dimensions(&self) -> usize {
@@ -153,7 +156,7 @@ impl HealthProbe for EmbeddingProbe {
         let settings = &self.0.settings;
         let found = match self.0.files.get() {
             Some(loaded) => loaded.as_ref().map(|loaded| loaded.questions.failure()).map_err(Clone::clone),
-            None => ModelFiles::find(settings.model_dir.as_deref(), settings.library.as_deref()).map(|_| None),
+            None => ModelFiles::find(settings).map(|_| None),
         };
         match found {
             Ok(None) => ProbeState::Up,

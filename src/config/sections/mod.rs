@@ -22,7 +22,7 @@ use serde::{Deserialize, Deserializer};
 pub use answers::Answers;
 pub use database::Database;
 pub use delivery::{Events, Nats, Relay, Webhooks};
-pub use embedding::Embedding;
+pub use embedding::{Embedding, Precision};
 pub use enrichment::Enrichment;
 pub use limits::{Idempotency, Limits};
 pub use models::{Anthropic, Compatible, Models, OpenAi};
