@@ -193,6 +193,11 @@ async fn a_model_judges_beside_the_words_and_what_it_does_not_judge_counts_for_n
     assert_eq!(code, Some(1), "{out}\n{errors}");
     assert!(errors.contains("the judge judged nothing: refused: ") && errors.contains("no such key"), "{errors}");
     assert!(out.contains("| faithfulness, judged | ") && out.contains("not judged"), "{out}");
+
+    // Vectors of one model are not searched with questions of another.
+    let (code, out, errors) = told(&judged_by(directory, None, &["--set", "embedding.precision=int8"]).await);
+    assert_eq!((code, out.as_str()), (Some(2), ""), "{errors}");
+    assert!(errors.contains("what --keep names was embedded with another model; name another directory"), "{errors}");
 }
 
 #[tokio::test]

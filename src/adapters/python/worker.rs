@@ -15,7 +15,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use bytes::Bytes;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyCFunction, PyDict, PyTuple};
-use rustix::event::{PollFd, PollFlags, poll};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{Resource, Rlimit, setrlimit};
 
 use super::environment::WorkerEnvironment;
@@ -42,6 +42,9 @@ pub enum WorkerError {
     Python(#[from] PyErr),
 }
 
+/// How soon a call that waited for this worker's start comes after its greeting: a way there and back takes a tenth of it.
+const AT_ONCE: Timespec = Timespec { tv_sec: 0, tv_nsec: 5_000_000 };
+
 type Sender = Arc<Mutex<UnixStream>>;
 
 /// Serves calls until the service closes the connection.
@@ -65,7 +68,12 @@ pub fn run() -> Result<(), WorkerError> {
     };
     send(&sender, serde_json::json!({"kind": "ready", "pid": process::id()}).to_string(), Bytes::new())?;
     let own_id = process::id();
+    let mut is_warm = false;
     loop {
+        if !is_warm && !is_waited_for(receiver.get_ref()) {
+            Python::attach(|python| host.bind(python).call_method0("warm_up").map(drop))?;
+            is_warm = true;
+        }
         let frame = match Frame::read(&mut receiver) {
             Ok(frame) => frame,
             // The service recycles this worker, or is gone. No clean-up: plugins may hang in theirs.
@@ -107,6 +115,12 @@ fn end_with_the_service(connection: &UnixStream) -> io::Result<()> {
     Ok(())
 }
 
+/// Whether a call comes at once: it needs one plugin, and not that the others are loaded before it.
+fn is_waited_for(connection: &UnixStream) -> bool {
+    let mut descriptors = [PollFd::new(connection, PollFlags::IN)];
+    poll(&mut descriptors, Some(&AT_ONCE)).is_ok_and(|ready| ready > 0)
+}
+
 fn send(to: &Sender, header: String, payload: Bytes) -> Result<(), FrameError> {
     let frame = Frame { header, payload };
     let frame = if frame.fits() { frame } else { too_large() };
@@ -146,7 +160,6 @@ fn host(python: Python<'_>, environment: &WorkerEnvironment, sender: &Sender) ->
     };
     let emit = PyCFunction::new_closure(python, None, None, emit)?;
     let host = python.import("docket_plugins.host")?.getattr("Host")?.call1((emit,))?;
-    host.call_method0("warm_up")?;
     Ok(host.unbind())
 }
 
