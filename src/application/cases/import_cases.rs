@@ -386,9 +386,11 @@ impl ImportCases {
 
 /// The members in which two versions of a case differ, but for version and time of change.
 fn differences(before: &Case, after: &Case) -> String {
-    let right = docket_domain::audit::record::Changes::between(before, after).map(|changes| changes.right);
-    let right = right.unwrap_or_default();
-    let names = right.as_object().into_iter().flat_map(|members| members.keys());
+    let (Ok(before), Ok(after)) = (serde_json::to_value(before), serde_json::to_value(after)) else {
+        return String::new();
+    };
+    let (_, changed, _) = docket_domain::audit::record::changes(&before, &after);
+    let names = changed.as_object().into_iter().flat_map(|members| members.keys());
     names.filter(|name| !matches!(name.as_str(), "version" | "updated_at")).cloned().collect::<Vec<_>>().join(", ")
 }
 

@@ -1,6 +1,6 @@
 //! Drafts a write: from a decision to the rows that must be committed together.
 
-use docket_domain::audit::record::Changes;
+use docket_domain::audit::record::changes;
 use docket_domain::audit::{AuditRecord, Outcome, StateChange};
 use docket_domain::case::{Case, EventType, Refusal};
 use docket_domain::ids::{CaseId, EventId};
@@ -60,9 +60,11 @@ pub struct Act<'a> {
 /// The write for an act that changes (or creates, or deletes) a case; `before` is none for a new one.
 pub fn accepted(act: &Act<'_>, before: Option<&StoredCase>, decision: Decision) -> Result<CaseWrite, StoreError> {
     let Decision { change, case, action, event_type, reason, attachments, enqueues, .. } = decision;
-    let old = before.map(|stored| &stored.case);
-    let new = (change != RowChange::Delete).then_some(&case);
-    let Changes { left, mut right, patch } = Changes::between(&old, &new).map_err(StoreError::internal)?;
+    let old = before.map_or(Ok(Value::Null), |stored| serde_json::to_value(&stored.case));
+    let old = old.map_err(StoreError::internal)?;
+    let new = if change == RowChange::Delete { Ok(Value::Null) } else { serde_json::to_value(&case) };
+    let new = new.map_err(StoreError::internal)?;
+    let (left, mut right, patch) = changes(&old, &new);
     if let (Some(rows), Value::Object(members)) = (attached::named(&attachments), &mut right) {
         members.insert("attached".to_owned(), rows);
     }
@@ -86,10 +88,10 @@ pub fn accepted(act: &Act<'_>, before: Option<&StoredCase>, decision: Decision) 
     });
     let record = AuditRecord {
         reason,
-        states: StateChange { from, to: new.map(|case| case.state) },
+        states: StateChange { from, to: (change != RowChange::Delete).then_some(case.state) },
         case_version: Some(case.version),
-        before: old.map(|_| left),
-        after: new.map(|_| right),
+        before: (!old.is_null()).then_some(left),
+        after: (!new.is_null()).then_some(right),
         diff: before.is_some().then_some(patch),
         ..record(act, case.id, action, Outcome::Allowed)
     };

@@ -12,7 +12,7 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use docket_domain::audit::record::Changes;
+use docket_domain::audit::record::changes;
 use docket_domain::audit::{AuditRecord, ChainHead, Outcome, StateChange};
 use docket_domain::budget::TenantBudget;
 use docket_domain::calendar::TenantCalendar;
@@ -293,8 +293,7 @@ fn record(
         Subject::DeadLetters { kind, dead } => Ok(serde_json::json!({"kind": kind, "dead": dead})),
     };
     let after = after.map_err(StoreError::internal)?;
-    let changes = Changes::between(&decision.before, &after).map_err(StoreError::internal)?;
-    let Changes { mut left, mut right, patch } = changes;
+    let (mut left, mut right, patch) = changes(&decision.before, &after);
     let known = !decision.before.is_null();
     if known {
         // The differences alone do not say which row they are of.
